@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+
+	"github.com/camkrazy/camkrazy/internal/config"
+	"github.com/camkrazy/camkrazy/internal/mdns"
+)
+
+// announce tells a person where to look.
+func (a *appliance) announce(w io.Writer) {
+	rtsp := dialable(a.rtsp.Addr())
+	for _, s := range a.cfg.Streams {
+		fmt.Fprintf(w, "%-9s rtsp://%s/%s  (%dx%d, %.4g frames/s)\n", "stream", rtsp, s.Name, s.Width, s.Height, s.FrameRate)
+	}
+	if a.web == nil {
+		return
+	}
+	web := dialable(a.web.Addr())
+	fmt.Fprintf(w, "%-9s http://%s/camera.jpg\n", "snapshot", web)
+	fmt.Fprintf(w, "%-9s http://%s/status.json\n", "status", web)
+}
+
+// dialable is the address by which this machine reaches a socket that may listen on all interfaces.
+func dialable(addr net.Addr) string {
+	tcp, ok := addr.(*net.TCPAddr)
+	if ok && tcp.IP.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", fmt.Sprint(tcp.Port))
+	}
+	return addr.String()
+}
+
+// newAnnouncer tells the network where to look; nil if nothing can be reached from there.
+func newAnnouncer(cfg config.Config, rtsp, web net.Addr, log *slog.Logger) (*mdns.Announcer, error) {
+	var services []mdns.Service
+	if port := publicPort(rtsp); port != 0 {
+		path := map[string]string{"path": "/" + cfg.Streams[0].Name}
+		services = append(services, mdns.Service{Type: "_rtsp._tcp", Port: port, Text: path})
+	}
+	if port := publicPort(web); port != 0 {
+		services = append(services, mdns.Service{Type: "_http._tcp", Port: port})
+	}
+	if len(services) == 0 {
+		return nil, nil
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("find host name to announce: %w", err)
+	}
+	return mdns.New(mdns.Config{Name: name, Services: services, Logger: log})
+}
+
+// publicPort is the port of an address that others than this machine can reach, else 0.
+func publicPort(addr net.Addr) int {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok || tcp.IP.IsLoopback() {
+		return 0
+	}
+	return tcp.Port
+}

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/camkrazy/camkrazy/internal/camera"
+	"github.com/camkrazy/camkrazy/internal/config"
+	"github.com/camkrazy/camkrazy/internal/mdns"
+	"github.com/camkrazy/camkrazy/internal/mmal"
+	"github.com/camkrazy/camkrazy/internal/rtspd"
+	"github.com/camkrazy/camkrazy/internal/vcemu"
+	"github.com/camkrazy/camkrazy/internal/vcemu/scene"
+	"github.com/camkrazy/camkrazy/internal/webd"
+)
+
+// appliance is all parts of the running program.
+type appliance struct {
+	cfg       config.Config
+	log       *slog.Logger
+	started   time.Time
+	videocore *vcemu.VideoCore // nil on a board
+	camera    *camera.Camera
+	rtsp      *rtspd.Server
+	web       *webd.Server    // nil if http.listen is empty
+	announcer *mdns.Announcer // nil if nothing can be reached from outside
+}
+
+// newAppliance makes the parts and connects them; nothing runs and nothing listens yet.
+func newAppliance(cfg config.Config, o options, ram *ram) (*appliance, error) {
+	log := ram.log
+	a := &appliance{cfg: cfg, started: time.Now(), log: log}
+	open, err := a.transport(o, log)
+	if err != nil {
+		return nil, err
+	}
+	a.rtsp, err = rtspd.New(rtspd.Config{
+		Listen:   cfg.RTSP.Addr,
+		Streams:  rtspStreams(cfg),
+		Users:    rtspUsers(cfg),
+		Logger:   log,
+		KeyFrame: func(stream string) { a.camera.RequestKeyFrame(stream) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	cc := cameraConfig(cfg)
+	for i := range cc.Streams {
+		cc.Streams[i].Sink = a.rtsp.Sink(cc.Streams[i].Name)
+	}
+	cc.Snapshot.Sink = ram.keepStill
+	for _, w := range camera.NewPlan(cc).Warnings {
+		log.Warn(w)
+	}
+	if a.camera, err = camera.New(cc, open, log); err != nil {
+		return nil, err
+	}
+	if cfg.HTTP.Addr == "" {
+		return a, nil
+	}
+	a.web = webd.New(webd.Config{
+		Listen:    cfg.HTTP.Addr,
+		Users:     webUsers(cfg),
+		Status:    a.status,
+		Still:     func() camera.Still { return a.camera.Status().Snapshot.Last },
+		TakeStill: a.camera.TakeStill,
+		MaxAge:    stillAge(cfg),
+		Logger:    log,
+	})
+	return a, nil
+}
+
+// transport chooses between the board and its emulation: the one place where the two differ.
+func (a *appliance) transport(o options, log *slog.Logger) (func(context.Context) (mmal.Transport, error), error) {
+	if !o.emulate {
+		return nil, giveUp{errors.New("this version cannot reach a board's GPU yet: start it with --emulate")}
+	}
+	vc := vcemu.Config{Logger: log}
+	if o.scene != "" {
+		open := func(width, height int) (scene.Source, error) { return scene.OpenY4M(o.scene, width, height) }
+		if err := try(open, a.cfg.Camera); err != nil {
+			return nil, giveUp{err}
+		}
+		vc.Scene = open
+	}
+	var err error
+	if a.videocore, err = vcemu.New(vc); err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) (mmal.Transport, error) {
+		t, err := a.videocore.Dial(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return traced(t), nil
+	}, nil
+}
+
+// try opens a scene to see that it can be opened.
+func try(open func(width, height int) (scene.Source, error), c config.Camera) error {
+	s, err := open(c.Width, c.Height)
+	if err != nil {
+		return err
+	}
+	return s.(io.Closer).Close()
+}
+
+// listen opens all sockets, so that what is in use already is said before anything starts.
+func (a *appliance) listen() error {
+	if err := a.rtsp.Listen(); err != nil {
+		return err
+	}
+	var web net.Addr
+	if a.web != nil {
+		if err := a.web.Listen(); err != nil {
+			return err
+		}
+		web = a.web.Addr()
+	}
+	var err error
+	a.announcer, err = newAnnouncer(a.cfg, a.rtsp.Addr(), web, a.log)
+	return err
+}
+
+// parts are what runs as long as the program does.
+func (a *appliance) parts() []func(context.Context) error {
+	parts := []func(context.Context) error{a.runCamera, a.rtsp.Run}
+	if a.web != nil {
+		parts = append(parts, a.web.Run)
+	}
+	if a.announcer != nil {
+		parts = append(parts, a.runAnnouncer)
+	}
+	return parts
+}
+
+// goodbye is how long the network may take to hear that the camera goes.
+const goodbye = time.Second
+
+// runAnnouncer announces the camera. In the middle of claiming a name the library takes seconds to stop, which nobody
+// is to wait for: it ends with the process.
+func (a *appliance) runAnnouncer(ctx context.Context) error {
+	ended := make(chan error, 1)
+	go func() { ended <- a.announcer.Run(ctx) }()
+	<-ctx.Done()
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(goodbye):
+		return nil
+	}
+}
+
+// runCamera runs the camera, and around it the emulated VideoCore, which the camera needs up to its orderly end.
+func (a *appliance) runCamera(ctx context.Context) error {
+	if a.videocore == nil {
+		return a.camera.Run(ctx)
+	}
+	emulated, stop := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan error, 1)
+	go func() { ended <- a.videocore.Run(emulated) }()
+	err := a.camera.Run(ctx)
+	stop()
+	return errors.Join(err, <-ended)
+}
+
+func rtspStreams(cfg config.Config) []rtspd.StreamConfig {
+	var out []rtspd.StreamConfig
+	for _, s := range cfg.Streams {
+		out = append(out, rtspd.StreamConfig{Name: s.Name, FrameRate: s.FrameRate})
+	}
+	return out
+}
+
+func rtspUsers(cfg config.Config) []rtspd.User {
+	var out []rtspd.User
+	for _, u := range cfg.Users {
+		out = append(out, rtspd.User(u))
+	}
+	return out
+}
+
+func webUsers(cfg config.Config) []webd.User {
+	var out []webd.User
+	for _, u := range cfg.Users {
+		out = append(out, webd.User(u))
+	}
+	return out
+}
+
+// stillAge is how old a snapshot may get before one is taken on demand: the periodic one has failed then, or there is
+// none.
+func stillAge(cfg config.Config) time.Duration {
+	if cfg.Snapshot.Interval == 0 {
+		return time.Second
+	}
+	return cfg.Snapshot.Interval + time.Second
+}

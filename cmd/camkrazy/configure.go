@@ -1,0 +1,87 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/camkrazy/camkrazy/internal/camera"
+	"github.com/camkrazy/camkrazy/internal/config"
+)
+
+const (
+	// savedConfig is what a person saved on the appliance.
+	savedConfig = "/perm/camkrazy/camera.yaml"
+	// shippedConfig is part of the image.
+	shippedConfig = "/etc/camkrazy/camera.yaml"
+)
+
+// load reads the configuration: the named file, or the first one that exists.
+func load(path string) (config.Config, error) {
+	if path == "" {
+		path = shippedConfig
+		if _, err := os.Stat(savedConfig); err == nil {
+			path = savedConfig
+		}
+	}
+	cfg, err := config.Load(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return cfg, fmt.Errorf("%s: no such file: name a configuration with --config FILE", path)
+	}
+	if err != nil {
+		return cfg, err
+	}
+	if cfg.RTSP.TLSAddr != "" || cfg.HTTP.TLSAddr != "" {
+		return cfg, errors.New("tls_listen: this version has no TLS: remove the key")
+	}
+	if cfg.Camera.Annotate.Text != "" {
+		return cfg, errors.New("camera.annotate.text: this version does not draw text yet: remove the key")
+	}
+	if cfg.RTSP.Addr == "" {
+		return cfg, errors.New("rtsp.listen: is empty, and there is no other way to watch: give it an address, as \":8554\"")
+	}
+	if impossible := camera.NewPlan(cameraConfig(cfg)).Errors; len(impossible) > 0 {
+		return cfg, fmt.Errorf("configuration %s is not possible:\n%s", path, strings.Join(impossible, "\n"))
+	}
+	return cfg, nil
+}
+
+// printLines writes each line of an error after the program's name.
+func printLines(w io.Writer, err error) {
+	for line := range strings.Lines(err.Error()) {
+		fmt.Fprintf(w, "camkrazy: %s\n", strings.TrimRight(line, "\n"))
+	}
+}
+
+// cameraConfig gives the camera its part of the configuration.
+func cameraConfig(cfg config.Config) camera.Config {
+	c := cfg.Camera
+	out := camera.Config{
+		Number: c.Number, Width: c.Width, Height: c.Height, FrameRate: c.FrameRate, SensorMode: c.SensorMode,
+		Controls: camera.Controls{
+			Rotation: c.Rotation, HFlip: c.HFlip, VFlip: c.VFlip, Zoom: c.Zoom,
+			Brightness: c.Brightness, Contrast: c.Contrast, Saturation: c.Saturation, Sharpness: c.Sharpness,
+			ISO: c.ISO, ShutterSpeed: c.ShutterSpeed,
+			ExposureMode: c.ExposureMode, ExposureCompensation: c.ExposureCompensation, MeterMode: c.MeterMode,
+			AWBMode: c.AWBMode, AWBGains: c.AWBGains, DRCStrength: c.DRCStrength, FlickerAvoid: c.FlickerAvoid,
+			VideoStabilization: c.VideoStabilization, VideoDenoise: c.VideoDenoise,
+			ImageEffect: c.ImageEffect, ColorEffects: c.ColorEffects,
+			Annotate: camera.Annotate(c.Annotate),
+		},
+		Snapshot: camera.SnapshotConfig{
+			Width: cfg.Snapshot.Width, Height: cfg.Snapshot.Height,
+			Quality: cfg.Snapshot.Quality, Interval: cfg.Snapshot.Interval,
+		},
+	}
+	for _, s := range cfg.Streams {
+		out.Streams = append(out.Streams, camera.StreamConfig{
+			Name: s.Name, Width: s.Width, Height: s.Height, FrameRate: s.FrameRate, Bitrate: s.Bitrate,
+			KeyFrameInterval: s.KeyframeInterval, Profile: s.Profile, Level: s.Level,
+			MinQP: s.MinQP, MaxQP: s.MaxQP, QP: s.QP, IntraRefresh: s.IntraRefresh,
+		})
+	}
+	return out
+}

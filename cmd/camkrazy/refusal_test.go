@@ -1,0 +1,105 @@
+package main
+
+import (
+	"bytes"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestRefusals holds that what cannot work is said in as many lines as there are errors, with what to do, and with the
+// right exit code.
+func TestRefusals(t *testing.T) {
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	file := func(name, text string) string {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	good := file("good.yaml", "rtsp: {listen: \""+freeAddress(t)+"\"}\nhttp: {listen: \""+freeAddress(t)+"\"}\n")
+	bad := file("bad.yaml", "camera:\n  framerat: 30\n  rotation: 45\nstreams:\n  hq: {bitrate: lots}\n")
+	taken := busy.Addr().String()
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name  string
+		args  []string
+		code  int
+		lines []string // what each line has to hold
+	}{
+		{"every error with its line", []string{"--emulate", "--config", bad}, exitGiveUp,
+			[]string{"bad.yaml", "line 2: camera.framerat", "line 3: camera.rotation", "line 5: streams.hq.bitrate"}},
+		{"bad configuration, checked", []string{"--check", "--config", bad}, exitFailed,
+			[]string{"bad.yaml", "line 2", "line 3", "line 5"}},
+		{"no configuration", []string{"--emulate", "--config", "/nowhere.yaml"}, exitGiveUp, []string{"/nowhere.yaml: no such file: name"}},
+		{"RTSP port in use", []string{"--emulate", "--config", file("rtsp.yaml", "rtsp: {listen: \""+taken+"\"}\n")}, exitFailed,
+			[]string{taken + ": address already in use"}},
+		{"web port in use", []string{"--emulate", "--config",
+			file("http.yaml", "rtsp: {listen: \""+freeAddress(t)+"\"}\nhttp: {listen: \""+taken+"\"}\n")}, exitFailed,
+			[]string{taken + ": address already in use; stop the other program"}},
+		{"scene is missing", []string{"--emulate", "--config", good, "--scene", "/nowhere.y4m"}, exitGiveUp, []string{"/nowhere.y4m"}},
+		{"scene is no y4m", []string{"--emulate", "--config", good, "--scene", bad}, exitGiveUp, []string{"not a YUV4MPEG2 file; convert it with"}},
+		{"scene is a pipe", []string{"--emulate", "--config", good, "--scene", pipe}, exitGiveUp, []string{"not a regular file"}},
+		{"level too low", []string{"--emulate", "--config", file("level.yaml", "streams: {hqstream: {level: \"3\"}}\n")}, exitGiveUp,
+			[]string{"level.yaml", "streams.hqstream: 1640x1232"}},
+		{"sensor too small", []string{"--emulate", "--config", file("size.yaml",
+			"camera: {resolution: 4056x3040}\nrtsp: {listen: \""+freeAddress(t)+"\"}\nhttp: {listen: \"\"}\n")}, exitGiveUp,
+			[]string{"camera.resolution: 4056x3040 is more than the 3280x2464 of the imx219"}},
+		{"sensor too slow", []string{"--emulate", "--config", file("rate.yaml",
+			"camera: {resolution: 640x480, framerate: 120}\nrtsp: {listen: \""+freeAddress(t)+"\"}\nhttp: {listen: \"\"}\n")}, exitGiveUp,
+			[]string{"camera.framerate: the sensor does not do 120 frames/s at 640x480"}},
+		{"text in the picture", []string{"--emulate", "--config", file("text.yaml", "camera: {annotate: {text: hello}}\n")}, exitGiveUp,
+			[]string{"camera.annotate.text"}},
+		{"unknown flag", []string{"--bogus"}, exitGiveUp, []string{"-bogus"}},
+		{"scene without emulation", []string{"--config", good, "--scene", "x.y4m"}, exitGiveUp, []string{"add --emulate"}},
+		{"board", []string{"--config", good}, exitGiveUp, []string{"start it with --emulate"}},
+		{"stray argument", []string{"start"}, exitGiveUp, []string{`"start"`}},
+		{"TLS", []string{"--emulate", "--config", file("tls.yaml", "rtsp: {tls_listen: \":8555\"}\n")}, exitGiveUp, []string{"tls_listen"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			code := run(t.Context(), append(tt.args, "--ram", ""), &stdout, &stderr)
+			if code != tt.code {
+				t.Errorf("got exit code %d, want %d", code, tt.code)
+			}
+			var lines []string
+			for line := range strings.Lines(stderr.String()) {
+				if strings.HasPrefix(line, "camkrazy: ") { // the others are the log
+					lines = append(lines, line)
+				}
+			}
+			if len(lines) != len(tt.lines) {
+				t.Fatalf("got %d lines, want %d:\n%s", len(lines), len(tt.lines), stderr.String())
+			}
+			for i, want := range tt.lines {
+				if !strings.Contains(lines[i], want) {
+					t.Errorf("line %d: got %q, want %q in it", i+1, lines[i], want)
+				}
+			}
+		})
+	}
+}
+
+func TestCheck(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	if code := run(t.Context(), []string{"--check", "--config", "../../examples/local.yaml"}, &stdout, &stderr); code != exitStopped {
+		t.Fatalf("got exit code %d:\n%s", code, stderr.String())
+	}
+	for _, want := range []string{"hqstream", "lqstream", "1 of 6 sensor frames", "243930 of 245760 macroblocks/s"} {
+		if !strings.Contains(stdout.String(), want) {
+			t.Errorf("plan lacks %q:\n%s", want, stdout.String())
+		}
+	}
+}

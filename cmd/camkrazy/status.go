@@ -1,0 +1,91 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/camkrazy/camkrazy/internal/camera"
+	"github.com/camkrazy/camkrazy/internal/config"
+	"github.com/camkrazy/camkrazy/internal/host"
+	"github.com/camkrazy/camkrazy/internal/webd"
+)
+
+// status gathers what all parts know about themselves.
+func (a *appliance) status() webd.Status {
+	cam := a.camera.Status()
+	now := time.Now()
+	st := webd.Status{
+		Version:  version(),
+		UptimeS:  int64(now.Sub(a.started).Seconds()),
+		Problems: problems(a.cfg, cam, now),
+		Board:    host.Board(),
+		Camera:   webd.CameraStatus{Sensor: cam.Sensor, State: string(cam.State)},
+		Streams:  make(map[string]webd.Stream),
+		Snapshot: webd.Snapshot{Frames: cam.Snapshot.Frames, AgeMS: age(cam.Snapshot.Last.Taken, now)},
+		Host:     hostStatus(),
+	}
+	st.Healthy = len(st.Problems) == 0
+	if a.videocore != nil {
+		st.Board = "emulated VideoCore"
+		st.Camera.EmulatedDrops = new(a.videocore.Stats().SensorDropped)
+	}
+	for _, s := range a.cfg.Streams {
+		st.Streams[s.Name] = a.streamStatus(s, cam.Streams[s.Name], now)
+	}
+	return st
+}
+
+func (a *appliance) streamStatus(cfg config.Stream, cam camera.StreamStatus, now time.Time) webd.Stream {
+	rtsp := a.rtsp.Stats(cfg.Name)
+	return webd.Stream{
+		Width: cfg.Width, Height: cfg.Height, Framerate: cam.FrameRate,
+		BitrateBPS: cam.Bitrate, Frames: cam.Frames, Keyframes: cam.KeyFrames, Bytes: cam.Bytes,
+		Dropped: cam.Dropped, FrameAgeMS: age(cam.LastFrame, now), Link: cam.Link,
+		Readers: rtsp.Readers, ReaderDrops: rtsp.ReaderDrops,
+	}
+}
+
+// problems lists in plain words what keeps the appliance from doing its work.
+func problems(cfg config.Config, cam camera.Status, now time.Time) []string {
+	list := []string{}
+	if cam.State != camera.Streaming {
+		list = append(list, fmt.Sprintf("the camera is not streaming (%s)", cam.State))
+	}
+	for _, s := range cfg.Streams {
+		// Four frame times, as one picture may be late; on fast streams that is less than a hiccup of the network.
+		limit := max(2*time.Second, time.Duration(4/s.FrameRate*float64(time.Second)))
+		last := cam.Streams[s.Name].LastFrame
+		switch {
+		case last.IsZero():
+			list = append(list, fmt.Sprintf("%s has had no picture yet", s.Name))
+		case now.Sub(last) > limit:
+			list = append(list, fmt.Sprintf("%s has had no picture for %v", s.Name, now.Sub(last).Round(time.Second)))
+		}
+	}
+	if cfg.Snapshot.Interval > 0 && cam.State == camera.Streaming {
+		limit := 3*cfg.Snapshot.Interval + 2*time.Second
+		if last := cam.Snapshot.Last.Taken; !last.IsZero() && now.Sub(last) > limit {
+			list = append(list, fmt.Sprintf("there has been no snapshot for %v", now.Sub(last).Round(time.Second)))
+		}
+	}
+	return list
+}
+
+func hostStatus() webd.Host {
+	h := webd.Host{MemoryRSSBytes: host.ResidentMemory()}
+	if t, ok := host.Temperature(); ok {
+		h.TemperatureC = &t
+	}
+	if n, ok := host.CardSectorsWritten(); ok {
+		h.SDSectorsWritten = &n
+	}
+	return h
+}
+
+// age is the time since then in milliseconds; nil for what has never been.
+func age(then, now time.Time) *int64 {
+	if then.IsZero() {
+		return nil
+	}
+	return new(now.Sub(then).Milliseconds())
+}

@@ -1,0 +1,120 @@
+// Package camkrazy_test holds the architecture: which package may import which.
+package camkrazy_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/camkrazy/camkrazy/"
+
+// allowed lists, for each package, the packages of this module and of others that it may import, tests left out. An
+// entry that ends in / stands for all below it.
+var allowed = map[string][]string{
+	"cmd/camkrazy": {
+		"internal/camera", "internal/config", "internal/host", "internal/mdns", "internal/mmal", "internal/ramdisk", "internal/rtspd",
+		"internal/vcemu", "internal/vcemu/scene", "internal/webd", "golang.org/x/sync/errgroup",
+	},
+	"internal/camera":      {"internal/mmal"},
+	"internal/config":      {"github.com/goccy/go-yaml/"},
+	"internal/host":        {},
+	"internal/mdns":        {"github.com/brutella/dnssd", "github.com/brutella/dnssd/log", "github.com/miekg/dns", "golang.org/x/net/"},
+	"internal/mmal":        {},
+	"internal/ramdisk":     {"internal/camera", "github.com/google/renameio/v2"},
+	"internal/rtspd":       {"internal/camera", "github.com/bluenviron/", "github.com/pion/"},
+	"internal/vcemu":       {"internal/mmal", "internal/vcemu/h264", "internal/vcemu/scene"},
+	"internal/vcemu/h264":  {},
+	"internal/vcemu/scene": {},
+	"internal/webd":        {"internal/camera"},
+}
+
+// dangerous are imports that only one package may have.
+var dangerous = map[string]string{
+	"unsafe":                "internal/vchiq",
+	"C":                     "no package",
+	"golang.org/x/sys/unix": "internal/vchiq",
+}
+
+func TestImports(t *testing.T) {
+	dirs := packageDirs(t)
+	for name := range allowed {
+		if !slices.Contains(dirs, name) {
+			t.Errorf("%s is in the table but not in the tree", name)
+		}
+	}
+	for _, dir := range dirs {
+		may, known := allowed[dir]
+		if !known {
+			t.Errorf("%s is not in the table: add it with the imports that the architecture gives it", dir)
+			continue
+		}
+		for _, imported := range importsOf(t, dir) {
+			if owner, ok := dangerous[imported]; ok && owner != dir {
+				t.Errorf("%s imports %s, which %s may", dir, imported, owner)
+			}
+			if !permitted(strings.TrimPrefix(imported, module), may) {
+				t.Errorf("%s imports %s, which its place in the architecture does not allow", dir, imported)
+			}
+		}
+	}
+}
+
+// importsOf lists what the files of a package import, whatever system they are for.
+func importsOf(t *testing.T, dir string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var imports []string
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, spec := range parsed.Imports {
+			imports = append(imports, strings.Trim(spec.Path.Value, `"`))
+		}
+	}
+	return imports
+}
+
+// permitted says whether a package may be imported: the standard library always may.
+func permitted(imported string, may []string) bool {
+	first, _, _ := strings.Cut(imported, "/")
+	if first != "internal" && first != "cmd" && !strings.Contains(first, ".") {
+		return true
+	}
+	return slices.ContainsFunc(may, func(m string) bool {
+		return imported == m || strings.HasSuffix(m, "/") && strings.HasPrefix(imported, m)
+	})
+}
+
+// packageDirs lists the folders with Go code that is not only tests.
+func packageDirs(t *testing.T) []string {
+	t.Helper()
+	var dirs []string
+	for _, root := range []string{"cmd", "internal"} {
+		err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			if dir := filepath.ToSlash(filepath.Dir(path)); !slices.Contains(dirs, dir) {
+				dirs = append(dirs, dir)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dirs
+}

@@ -1,0 +1,326 @@
+package camera
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"time"
+
+	"github.com/camkrazy/camkrazy/internal/mmal"
+)
+
+// ErrNoCamera says that the firmware found no sensor at the place asked for.
+var ErrNoCamera = errors.New("no camera found: check the ribbon cable at both ends, with the power off")
+
+// ErrImpossible says that the sensor or the firmware cannot do what the configuration asks for, so that trying again
+// does not help.
+var ErrImpossible = errors.New("not possible with this camera")
+
+// ErrNoSupport says that the firmware that booted has no camera in it.
+var ErrNoSupport = errors.New("the firmware that booted has no camera support: config.txt needs start_x=1 and gpu_mem=128 or more")
+
+const (
+	previewPort = 0
+	videoPort   = 1
+	stillPort   = 2
+	// tunnelBuffers is the number of images that raspivid asks for on the video port's tunnel.
+	tunnelBuffers = 3
+	// encoderBuffers and encoderBufferSize are the coded data that may be on its way to ARM; larger buffers mean
+	// fewer fragments of a key frame.
+	encoderBuffers    = 3
+	encoderBufferSize = 256 << 10
+	// stopTimeout bounds the orderly end of a pipeline; what is left then, the firmware clears when the service closes.
+	stopTimeout = time.Second
+)
+
+// session is one pipeline, from its first component to its end.
+type session struct {
+	cfg    Config
+	plan   Plan
+	client *mmal.Client
+	log    *slog.Logger
+	// undo is what takes the pipeline down, in the order of building.
+	undo []func(context.Context) error
+
+	sensorInfo mmal.Sensor
+	sensor     *mmal.Component
+	splitter   *mmal.Component
+	splits     int // splitter outputs in use
+	tunnels    []tunnel
+	workers    []*mmal.Component // to be enabled, nearest to the sensor first
+	branches   []*branch
+	stills     *stills
+	failed     chan error // an event that ends the session
+}
+
+// tunnel is a link inside the firmware.
+type tunnel struct{ from, to *mmal.Port }
+
+func newSession(cfg Config, client *mmal.Client, branches []*branch, st *stills, log *slog.Logger) *session {
+	return &session{
+		cfg: cfg, plan: NewPlan(cfg), client: client, log: log, branches: branches, stills: st,
+		failed: make(chan error, 1),
+	}
+}
+
+// build makes the pipeline and starts it: components and formats first, then the tunnels from the sinks to the sensor,
+// then the encoders' buffers, and the capture last.
+func (s *session) build(ctx context.Context) error {
+	steps := []func(context.Context) error{s.findSensor, s.buildSensor, s.buildSplitter}
+	for i, b := range s.branches {
+		steps = append(steps, func(ctx context.Context) error { return b.build(ctx, s, s.plan.Streams[i]) })
+	}
+	steps = append(steps, func(ctx context.Context) error { return s.stills.build(ctx, s) }, s.start)
+	for _, step := range steps {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stop takes the pipeline down, whatever of it there is.
+func (s *session) stop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
+	defer cancel()
+	var errs []error
+	for len(s.undo) > 0 && ctx.Err() == nil {
+		last := len(s.undo) - 1
+		errs = append(errs, s.undo[last](ctx))
+		s.undo = s.undo[:last]
+	}
+	return errors.Join(errs...)
+}
+
+func (s *session) onStop(undo func(context.Context) error) { s.undo = append(s.undo, undo) }
+
+// create makes a component that stop destroys.
+func (s *session) create(ctx context.Context, name string, onEvent func(mmal.Event)) (*mmal.Component, error) {
+	comp, err := s.client.CreateComponent(ctx, name, onEvent)
+	if err != nil {
+		return nil, err
+	}
+	s.onStop(comp.Destroy)
+	return comp, nil
+}
+
+// findSensor asks which sensors there are.
+func (s *session) findSensor(ctx context.Context) error {
+	info, err := s.client.CreateComponent(ctx, "camera_info", nil)
+	if err != nil {
+		return err
+	}
+	defer info.Destroy(ctx)
+	var list mmal.CameraInfo
+	err = info.Control.Get(ctx, &list)
+	if _, refused := errors.AsType[mmal.Status](err); refused || errors.Is(err, mmal.ErrMalformed) {
+		s.log.Warn("old firmware does not tell which sensor it has", "err", err)
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if s.cfg.Number >= len(list.Cameras) {
+		return fmt.Errorf("camera %d of %d: %w", s.cfg.Number, len(list.Cameras), ErrNoCamera)
+	}
+	s.sensorInfo = list.Cameras[s.cfg.Number]
+	if w, h := int(s.sensorInfo.MaxWidth), int(s.sensorInfo.MaxHeight); s.cfg.Width > w || s.cfg.Height > h {
+		return fmt.Errorf("camera.resolution: %dx%d is more than the %dx%d of the %s: %w",
+			s.cfg.Width, s.cfg.Height, w, h, s.sensorInfo.Name, ErrImpossible)
+	}
+	s.log.Info("camera found", "sensor", s.sensorInfo.Name, "width", s.sensorInfo.MaxWidth, "height", s.sensorInfo.MaxHeight)
+	return nil
+}
+
+// buildSensor makes the camera component ready to capture, with the null sink on its preview that keeps exposure and
+// white balance running.
+func (s *session) buildSensor(ctx context.Context) error {
+	var err error
+	s.sensor, err = s.create(ctx, "ril.camera", s.event)
+	if errors.Is(err, mmal.ENoMem) {
+		return fmt.Errorf("%w (%w)", ErrNoSupport, err)
+	} else if err != nil {
+		return err
+	}
+	if len(s.sensor.Outputs) <= stillPort {
+		return fmt.Errorf("ril.camera has %d outputs, not 3: %w", len(s.sensor.Outputs), mmal.ErrProtocol)
+	}
+	if err := s.configureSensor(ctx); err != nil {
+		return err
+	}
+	for i, out := range s.sensor.Outputs {
+		rate := rational(s.cfg.FrameRate)
+		if i == stillPort {
+			rate = mmal.Rational{Num: 0, Den: 1}
+		} else if err := out.Set(ctx, &mmal.FPSRange{Low: rate, High: rate}); errors.Is(err, mmal.EInval) {
+			return fmt.Errorf("camera.framerate: the sensor does not do %v frames/s at %dx%d: %w (%w)",
+				s.cfg.FrameRate, s.cfg.Width, s.cfg.Height, ErrImpossible, err)
+		} else if err != nil {
+			return err
+		}
+		if err := out.Commit(ctx, opaque(s.cfg.Width, s.cfg.Height, rate), mmal.Buffers{}); err != nil {
+			return err
+		}
+	}
+	if err := s.applyControls(ctx, s.cfg.Controls); err != nil {
+		return err
+	}
+	sink, err := s.create(ctx, "null_sink", nil)
+	if err != nil {
+		return err
+	}
+	s.workers = append(s.workers, s.sensor, sink)
+	return s.tunnel(ctx, s.sensor.Outputs[previewPort], sink.Inputs[0])
+}
+
+// configureSensor sets what has to be set before the ports' formats.
+func (s *session) configureSensor(ctx context.Context) error {
+	control := s.sensor.Control
+	if err := control.Set(ctx, &mmal.Int32{ID: mmal.ParamCameraNum, Value: int32(s.cfg.Number)}); err != nil {
+		return err
+	}
+	if s.cfg.SensorMode != 0 {
+		mode := &mmal.Uint32{ID: mmal.ParamSensorMode, Value: uint32(s.cfg.SensorMode)}
+		if err := control.Set(ctx, mode); err != nil {
+			return err
+		}
+	}
+	if err := control.Enable(ctx, mmal.Buffers{}, nil); err != nil {
+		return err
+	}
+	w, h := uint32(s.cfg.Width), uint32(s.cfg.Height)
+	return control.Set(ctx, &mmal.CameraConfig{
+		MaxStillsWidth: w, MaxStillsHeight: h,
+		OneShotStills: true,
+		MaxVideoWidth: w, MaxVideoHeight: h,
+		VideoFrames: uint32(max(3, math.Round(s.cfg.FrameRate/10))),
+		Timestamps:  mmal.TimestampRaw,
+	})
+}
+
+// event handles what the camera says of its own accord.
+func (s *session) event(e mmal.Event) {
+	if e.Cmd != mmal.EventError {
+		return
+	}
+	status := &mmal.Uint32{}
+	mmal.DecodeParameter(e.Data, status) // too short reads as no status, which is no less of an error
+	select {
+	case s.failed <- fmt.Errorf("camera stopped: no data from the sensor: %w", mmal.Status(status.Value)):
+	default:
+	}
+}
+
+func (s *session) buildSplitter(ctx context.Context) error {
+	var err error
+	if s.splitter, err = s.create(ctx, "ril.video_splitter", nil); err != nil {
+		return err
+	}
+	s.workers = append(s.workers, s.splitter)
+	return s.tunnel(ctx, s.sensor.Outputs[videoPort], s.splitter.Inputs[0])
+}
+
+// split commits the next free output of the splitter.
+func (s *session) split(ctx context.Context) (*mmal.Port, error) {
+	if s.splits >= len(s.splitter.Outputs) {
+		return nil, fmt.Errorf("split video: all %d outputs of the splitter are in use", s.splits)
+	}
+	out := s.splitter.Outputs[s.splits]
+	s.splits++
+	return out, out.Commit(ctx, s.splitter.Inputs[0].Format(), mmal.Buffers{})
+}
+
+// tunnel makes a link that start enables: it gives the source's format to the sink and connects them.
+func (s *session) tunnel(ctx context.Context, from, to *mmal.Port) error {
+	if err := s.connect(ctx, from, to); err != nil {
+		return err
+	}
+	s.tunnels = append(s.tunnels, tunnel{from, to})
+	return nil
+}
+
+// connect gives the source's format to the sink and connects them, disabled.
+func (s *session) connect(ctx context.Context, from, to *mmal.Port) error {
+	if err := to.Commit(ctx, from.Format(), mmal.Buffers{}); err != nil {
+		return err
+	}
+	if err := from.Connect(ctx, to); err != nil {
+		return err
+	}
+	s.onStop(from.Disconnect)
+	return nil
+}
+
+// start enables everything, sinks first.
+func (s *session) start(ctx context.Context) error {
+	for i := len(s.workers) - 1; i >= 0; i-- {
+		err := s.workers[i].Enable(ctx)
+		if errors.Is(err, mmal.ENoSpc) && s.workers[i] == s.sensor {
+			return fmt.Errorf("camera is in use by another program, or not connected: %w", err)
+		} else if err != nil && !errors.Is(err, mmal.ENoSys) {
+			return err
+		}
+		s.onStop(s.workers[i].Disable)
+	}
+	for i := len(s.tunnels) - 1; i >= 0; i-- {
+		t := s.tunnels[i]
+		if err := t.from.EnableTunnel(ctx, t.to, tunnelSize(t.from, t.to)); err != nil {
+			return err
+		}
+		s.onStop(func(ctx context.Context) error { return t.from.DisableTunnel(ctx, t.to) })
+	}
+	for _, b := range s.branches {
+		if err := b.start(ctx, s); err != nil {
+			return err
+		}
+	}
+	capture := s.sensor.Outputs[videoPort]
+	if err := capture.Set(ctx, &mmal.Boolean{ID: mmal.ParamCapture, Value: true}); err != nil {
+		return err
+	}
+	s.onStop(func(ctx context.Context) error {
+		return capture.Set(ctx, &mmal.Boolean{ID: mmal.ParamCapture, Value: false})
+	})
+	return nil
+}
+
+// tunnelSize is the number and size of buffers to ask for at both ends of a tunnel: what either of them wants.
+func tunnelSize(from, to *mmal.Port) mmal.Buffers {
+	a, b := from.Block(), to.Block()
+	return mmal.Buffers{
+		Num:  max(a.Min.Num, a.Advised.Num, b.Min.Num, b.Advised.Num, tunnelBuffers),
+		Size: max(a.Min.Size, a.Advised.Size, b.Min.Size, b.Advised.Size),
+	}
+}
+
+// opaque is the format of pictures that stay on the GPU.
+func opaque(width, height int, rate mmal.Rational) mmal.Format {
+	f := picture420(width, height, rate)
+	f.Encoding, f.Variant = mmal.EncodingOpaque, mmal.EncodingI420
+	return f
+}
+
+// picture420 is the format of pictures that are not coded. The buffer is larger than the picture where the hardware
+// wants it: multiples of 32 wide, of 16 high.
+func picture420(width, height int, rate mmal.Rational) mmal.Format {
+	return mmal.Format{
+		Type:     mmal.ESVideo,
+		Encoding: mmal.EncodingI420,
+		Video: mmal.VideoFormat{
+			Width:       uint32(width+31) &^ 31,
+			Height:      uint32(height+15) &^ 15,
+			Crop:        mmal.Rect{Width: int32(width), Height: int32(height)},
+			FrameRate:   rate,
+			PixelAspect: mmal.Rational{Num: 1, Den: 1},
+		},
+	}
+}
+
+// rational is a frame rate as the firmware keeps it, in 256ths of 1/s.
+func rational(rate float64) mmal.Rational {
+	if rate == math.Trunc(rate) {
+		return mmal.Rational{Num: int32(rate), Den: 1}
+	}
+	return mmal.Rational{Num: int32(math.Round(rate * 256)), Den: 256}
+}

@@ -1,0 +1,221 @@
+package rtspd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"regexp"
+	"time"
+
+	"github.com/bluenviron/gortsplib/v5"
+	"github.com/bluenviron/gortsplib/v5/pkg/auth"
+
+	"github.com/camkrazy/camkrazy/internal/camera"
+)
+
+const (
+	// sessionName is the s= line of every session description.
+	sessionName = "camkrazy"
+
+	// describeWait is how long a DESCRIBE waits for the camera's first picture.
+	describeWait = 5 * time.Second
+
+	// writeQueue is how many packets may wait for one viewer: about 1.5 s at 8 Mbit/s and 1.5 MB at most.
+	writeQueue = 1024
+
+	// writeTimeout ends the session of a viewer whose connection takes no byte for so long. A stream of a low rate
+	// would need much longer to fill the queue.
+	writeTimeout = 5 * time.Second
+)
+
+// Config describes a server.
+type Config struct {
+	// Listen is the TCP address of RTSP, as "127.0.0.1:8554" or ":8554"; with port 0 the system chooses one. RTP and
+	// RTCP over UDP get the first free pair of ports above it, on the same address.
+	Listen string
+
+	// Streams are the streams to serve, at least one, with different names.
+	Streams []StreamConfig
+
+	// Users may watch; none means that everybody may. They prove who they are by digest authentication (RFC 7616), so
+	// that no password crosses the network.
+	Users []User
+
+	// Logger is told of viewers that come and go; nil discards.
+	Logger *slog.Logger
+
+	// KeyFrame asks the camera for an IDR picture of a stream, because a viewer began to play it. It is called at most
+	// twice per second and stream, from any goroutine, also from within a Sink, and must not block. It may be nil.
+	KeyFrame func(stream string)
+}
+
+// User is a viewer's name and password, neither of them empty.
+type User struct {
+	Name, Password string
+}
+
+// StreamConfig describes one stream.
+type StreamConfig struct {
+	// Name is the path, without a slash: letters, digits, '-', '_' and '.'.
+	Name string
+
+	// FrameRate is the nominal rate in pictures per second, for the session description; 0 leaves it out.
+	FrameRate float64
+}
+
+// StreamStats are the counters of one stream since New.
+type StreamStats struct {
+	Readers     int       // sessions that play now
+	ReaderDrops uint64    // sessions ended because the viewer was too slow
+	Frames      uint64    // pictures from the camera, watched or not
+	KeyFrames   uint64    // IDR pictures among them
+	Bytes       uint64    // of NAL units in them
+	LastWrite   time.Time // arrival of the newest picture; zero before the first
+}
+
+// Server is an RTSP server. Its methods may be called from any goroutine, but Listen before Run.
+type Server struct {
+	listen  string
+	log     *slog.Logger
+	streams map[string]*stream
+	users   []User
+	viewers *viewers
+	guests  *guests
+	wait    time.Duration // describeWait, but in tests
+	fresh   time.Duration // greetAge, but in tests
+	queue   int           // writeQueue, but in tests
+	sockets *sockets      // from Listen, until Run takes them
+}
+
+// New makes a server; it opens nothing yet.
+func New(cfg Config) (*Server, error) {
+	if _, _, err := net.SplitHostPort(cfg.Listen); err != nil {
+		return nil, fmt.Errorf("rtsp: listen address: %w", err)
+	}
+	if len(cfg.Streams) == 0 {
+		return nil, errors.New("rtsp: no streams")
+	}
+	s := &Server{
+		listen:  cfg.Listen,
+		users:   cfg.Users,
+		log:     cfg.Logger,
+		streams: make(map[string]*stream),
+		viewers: &viewers{sessions: make(map[*gortsplib.ServerSession]*viewer)},
+		guests:  newGuests(idleTime),
+		wait:    describeWait,
+		fresh:   greetAge,
+		queue:   writeQueue,
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	valid := regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
+	clock := newClock(rand.Uint32())
+	for _, sc := range cfg.Streams {
+		switch {
+		case !valid.MatchString(sc.Name):
+			return nil, fmt.Errorf("rtsp: stream name %q: only letters, digits, '-', '_' and '.'", sc.Name)
+		case s.streams[sc.Name] != nil:
+			return nil, fmt.Errorf("rtsp: stream name %q: used twice", sc.Name)
+		}
+		var ask func()
+		if cfg.KeyFrame != nil {
+			ask = func() { cfg.KeyFrame(sc.Name) }
+		}
+		s.streams[sc.Name] = newStream(sc, s.log, clock, s.viewers, ask)
+	}
+	return s, nil
+}
+
+// Listen opens the sockets, so that a port in use is known before anything else is started. Run serves on them, and
+// closes them. The error is one line that says what to do.
+func (s *Server) Listen() error {
+	socks, err := openSockets(s.listen)
+	if err != nil {
+		return err
+	}
+	s.sockets = socks
+	return nil
+}
+
+// Addr returns the address that Listen opened; nil before.
+func (s *Server) Addr() net.Addr {
+	if s.sockets == nil {
+		return nil
+	}
+	return s.sockets.tcp.Addr()
+}
+
+// Run serves until ctx is done, and returns nil then. It calls Listen if nobody has, and closes the sockets and all
+// sessions before it returns. It is called once.
+func (s *Server) Run(ctx context.Context) error {
+	if s.sockets == nil {
+		if err := s.Listen(); err != nil {
+			return err
+		}
+	}
+	defer s.sockets.close()
+
+	srv := s.library(ctx)
+	if err := srv.Start(); err != nil {
+		return fmt.Errorf("start rtsp: %w", err)
+	}
+	defer srv.Close()
+	for _, st := range s.streams {
+		if err := st.open(srv); err != nil {
+			return err
+		}
+		defer st.close()
+	}
+	s.log.Info("rtsp listens", "tcp", s.sockets.tcp.Addr(), "rtp", s.sockets.rtp.LocalAddr())
+
+	stop := context.AfterFunc(ctx, srv.Close)
+	defer stop()
+	if err := srv.Wait(); ctx.Err() == nil {
+		return fmt.Errorf("serve rtsp: %w", err)
+	}
+	return nil
+}
+
+// library returns gortsplib's server on our sockets. It asks for them by address, and closes them.
+func (s *Server) library(ctx context.Context) *gortsplib.Server {
+	rtp, rtcp := s.sockets.rtp.LocalAddr().String(), s.sockets.rtcp.LocalAddr().String()
+	return &gortsplib.Server{
+		RTSPAddress:    s.sockets.tcp.Addr().String(),
+		UDPRTPAddress:  rtp,
+		UDPRTCPAddress: rtcp,
+		WriteQueueSize: s.queue,
+		WriteTimeout:   writeTimeout,
+		Handler:        &handler{s: s, done: ctx.Done()},
+		AuthMethods:    []auth.VerifyMethod{auth.VerifyMethodDigestSHA256, auth.VerifyMethodDigestMD5},
+		Listen:         func(string, string) (net.Listener, error) { return s.sockets.tcp, nil },
+		ListenPacket: func(_, address string) (net.PacketConn, error) {
+			if address == rtp {
+				return s.sockets.rtp, nil
+			}
+			return s.sockets.rtcp, nil
+		},
+	}
+}
+
+// Sink returns where the camera puts the access units of a stream, whether Run runs or not. It is nil for a stream
+// that is not configured.
+func (s *Server) Sink(stream string) camera.Sink {
+	st := s.streams[stream]
+	if st == nil {
+		return nil
+	}
+	return st.write
+}
+
+// Stats returns the counters of a stream; zero for one that is not configured.
+func (s *Server) Stats(stream string) StreamStats {
+	st := s.streams[stream]
+	if st == nil {
+		return StreamStats{}
+	}
+	return st.stats()
+}

@@ -1,0 +1,204 @@
+package webd
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/camkrazy/camkrazy/internal/camera"
+)
+
+// picture is a still of the given age.
+func picture(age time.Duration) camera.Still {
+	return camera.Still{JPEG: []byte("jpeg of " + age.String()), Taken: time.Now().Add(-age)}
+}
+
+func testConfig() Config {
+	return Config{
+		Listen: "127.0.0.1:0",
+		Status: func() Status { return Status{Healthy: true, Problems: []string{}} },
+		Still:  func() camera.Still { return picture(time.Second) },
+		TakeStill: func(context.Context) (camera.Still, error) {
+			return camera.Still{}, errors.New("the camera is asleep")
+		},
+		MaxAge: 3 * time.Second,
+	}
+}
+
+func get(cfg Config, method, path string, change ...func(*http.Request)) *http.Response {
+	r := httptest.NewRequest(method, path, nil)
+	for _, f := range change {
+		f(r)
+	}
+	w := httptest.NewRecorder()
+	New(cfg).Handler().ServeHTTP(w, r)
+	return w.Result()
+}
+
+func body(t *testing.T, rsp *http.Response) string {
+	t.Helper()
+	b, err := io.ReadAll(rsp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestSnapshot(t *testing.T) {
+	taken := func(context.Context) (camera.Still, error) { return picture(0), nil }
+	tests := []struct {
+		name   string
+		change func(*Config)
+		code   int
+		body   string
+		age    string
+	}{
+		{"newest", func(*Config) {}, 200, "jpeg of 1s", "1"},
+		{"none yet, taken now", func(c *Config) {
+			c.Still = func() camera.Still { return camera.Still{} }
+			c.TakeStill = taken
+		}, 200, "jpeg of 0s", "0"},
+		{"too old, taken now", func(c *Config) {
+			c.Still = func() camera.Still { return picture(time.Minute) }
+			c.TakeStill = taken
+		}, 200, "jpeg of 0s", "0"},
+		{"too old, and no other to be had", func(c *Config) {
+			c.Still = func() camera.Still { return picture(20 * time.Second) }
+		}, 200, "jpeg of 20s", "20"},
+		{"far too old, and no other to be had", func(c *Config) {
+			c.Still = func() camera.Still { return picture(time.Minute) }
+		}, 503, "no picture: the camera is asleep\n", ""},
+		{"none, and none to be had", func(c *Config) {
+			c.Still = func() camera.Still { return camera.Still{} }
+		}, 503, "no picture: the camera is asleep\n", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg := testConfig()
+			tt.change(&cfg)
+			rsp := get(cfg, "GET", "/camera.jpg")
+			if got := body(t, rsp); rsp.StatusCode != tt.code || got != tt.body || rsp.Header.Get("Age") != tt.age {
+				t.Errorf("got %d %q, age %q, want %d %q, age %q", rsp.StatusCode, got, rsp.Header.Get("Age"), tt.code, tt.body, tt.age)
+			}
+			if tt.code == 200 && rsp.Header.Get("Content-Type") != "image/jpeg" {
+				t.Errorf("headers are %v", rsp.Header)
+			}
+		})
+	}
+	rsp := get(testConfig(), "HEAD", "/camera.jpg")
+	if rsp.StatusCode != 200 || body(t, rsp) != "" || rsp.Header.Get("Content-Length") != "10" {
+		t.Errorf("HEAD: got %d, headers %v", rsp.StatusCode, rsp.Header)
+	}
+}
+
+// TestSnapshotIsBounded holds that a camera that does not answer does not keep a client waiting.
+func TestSnapshotIsBounded(t *testing.T) {
+	cfg := testConfig()
+	cfg.Still = func() camera.Still { return camera.Still{} }
+	var limit time.Duration
+	cfg.TakeStill = func(ctx context.Context) (camera.Still, error) {
+		if deadline, ok := ctx.Deadline(); ok {
+			limit = time.Until(deadline)
+		}
+		return camera.Still{}, context.DeadlineExceeded
+	}
+	rsp := get(cfg, "GET", "/camera.jpg")
+	if rsp.StatusCode != 503 || limit <= 0 || limit > 2*time.Second {
+		t.Errorf("got %d, asked for a picture within %v, want 503 within 2 s", rsp.StatusCode, limit)
+	}
+}
+
+func TestStatus(t *testing.T) {
+	cfg := testConfig()
+	sick := Status{Problems: []string{"lqstream has had no picture for 4s"}, Streams: map[string]Stream{"hq": {Width: 640}}}
+	for _, tt := range []struct {
+		status Status
+		code   int
+	}{{Status{Healthy: true, Problems: []string{}}, 200}, {sick, 503}} {
+		cfg.Status = func() Status { return tt.status }
+		rsp := get(cfg, "GET", "/healthz")
+		text := body(t, rsp)
+		if rsp.StatusCode != tt.code || !strings.Contains(text, strings.Join(tt.status.Problems, " ")) {
+			t.Errorf("/healthz: got %d %s", rsp.StatusCode, text)
+		}
+		var got Status
+		rsp = get(cfg, "GET", "/status.json")
+		if err := json.NewDecoder(rsp.Body).Decode(&got); err != nil || rsp.StatusCode != 200 || got.Healthy != tt.status.Healthy ||
+			got.Streams["hq"] != tt.status.Streams["hq"] {
+			t.Errorf("/status.json: got %d %+v (%v)", rsp.StatusCode, got, err)
+		}
+	}
+}
+
+func TestUsers(t *testing.T) {
+	cfg := testConfig()
+	cfg.Users = []User{{"a", "one"}, {"b", "two"}}
+	login := func(name, password string) func(*http.Request) {
+		return func(r *http.Request) { r.SetBasicAuth(name, password) }
+	}
+	tests := []struct {
+		name, path string
+		login      func(*http.Request)
+		code       int
+	}{
+		{"first", "/camera.jpg", login("a", "one"), 200},
+		{"second", "/status.json", login("b", "two"), 200},
+		{"another's password", "/camera.jpg", login("a", "two"), 401},
+		{"nothing", "/camera.jpg", func(*http.Request) {}, 401},
+		{"empty", "/status.json", login("", ""), 401},
+		{"health is for everybody", "/healthz", func(*http.Request) {}, 200},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			rsp := get(cfg, "GET", tt.path, tt.login)
+			if rsp.StatusCode != tt.code {
+				t.Errorf("got %d, want %d", rsp.StatusCode, tt.code)
+			}
+			if tt.code == 401 && !strings.HasPrefix(rsp.Header.Get("WWW-Authenticate"), "Basic ") {
+				t.Errorf("asks by %q", rsp.Header.Get("WWW-Authenticate"))
+			}
+		})
+	}
+}
+
+func TestMethodsAndPaths(t *testing.T) {
+	for path, want := range map[string]int{"/": 404, "/camera.jpg/": 404, "/status.json": 405, "/camera.jpg": 405} {
+		method := map[int]string{404: "GET", 405: "POST"}[want]
+		if rsp := get(testConfig(), method, path); rsp.StatusCode != want {
+			t.Errorf("%s %s: got %d, want %d", method, path, rsp.StatusCode, want)
+		}
+	}
+}
+
+func TestRun(t *testing.T) {
+	s := New(testConfig())
+	if err := s.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	second := New(Config{Listen: s.Addr().String()})
+	if err := second.Listen(); err == nil || !strings.Contains(err.Error(), "address already in use; stop the other program") {
+		t.Errorf("second server on the port: got %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	rsp, err := http.Get("http://" + s.Addr().String() + "/camera.jpg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := body(t, rsp); !bytes.HasPrefix([]byte(got), []byte("jpeg")) {
+		t.Errorf("got %q", got)
+	}
+	rsp.Body.Close()
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("ended with %v", err)
+	}
+}

@@ -1,0 +1,56 @@
+package webd
+
+// Status is the state of the appliance as /status.json shows it. A nil pointer is what this machine cannot tell.
+type Status struct {
+	Version  string            `json:"version"`
+	UptimeS  int64             `json:"uptime_s"`
+	Healthy  bool              `json:"healthy"`
+	Problems []string          `json:"problems"`
+	Board    string            `json:"board"`
+	Camera   CameraStatus      `json:"camera"`
+	Streams  map[string]Stream `json:"streams"`
+	Snapshot Snapshot          `json:"snapshot"`
+	Host     Host              `json:"host"`
+}
+
+// CameraStatus tells of the sensor and its pipeline.
+type CameraStatus struct {
+	Sensor    string `json:"sensor"`
+	State     string `json:"state"`
+	Restarts  int    `json:"restarts"` // pipelines built after the first one
+	LastError string `json:"last_error"`
+	// EmulatedDrops counts the frames that the emulated sensor dropped because this machine was too slow; nil on a
+	// board, whose firmware does not tell.
+	EmulatedDrops *uint64 `json:"emulated_drops,omitempty"`
+}
+
+// Stream tells of one coded stream.
+type Stream struct {
+	Width       int     `json:"width"`
+	Height      int     `json:"height"`
+	Framerate   float64 `json:"framerate"`   // 1/s, that the encoder gets; 0 until the camera runs
+	BitrateBPS  int     `json:"bitrate_bps"` // measured over the last seconds
+	Frames      uint64  `json:"frames"`
+	Keyframes   uint64  `json:"keyframes"`
+	Bytes       uint64  `json:"bytes"`
+	Dropped     uint64  `json:"dropped"`      // pictures lost inside this program
+	FrameAgeMS  *int64  `json:"frame_age_ms"` // since the newest picture; nil before the first
+	Link        string  `json:"link"`         // how frames reach the encoder
+	Readers     int     `json:"readers"`
+	ReaderDrops uint64  `json:"reader_drops"` // viewers sent away because they were too slow
+	Recoveries  int     `json:"recoveries"`
+}
+
+// Snapshot tells of the stills.
+type Snapshot struct {
+	Frames uint64 `json:"frames"`
+	AgeMS  *int64 `json:"age_ms"` // since the newest one; nil before the first
+}
+
+// Host tells of the board.
+type Host struct {
+	TemperatureC     *float64 `json:"temperature_c"`
+	Throttled        *bool    `json:"throttled"`
+	MemoryRSSBytes   uint64   `json:"memory_rss_bytes"`
+	SDSectorsWritten *uint64  `json:"sd_sectors_written"` // since boot
+}
