@@ -13,25 +13,30 @@ import (
 
 // announce tells a person where to look.
 func (a *appliance) announce(w io.Writer) {
-	rtsp := dialable(a.rtsp.Addr())
+	rtsp := reachable(a.rtsp.Addr())
 	for _, s := range a.cfg.Streams {
 		fmt.Fprintf(w, "%-9s rtsp://%s/%s  (%dx%d, %.4g frames/s)\n", "stream", rtsp, s.Name, s.Width, s.Height, s.FrameRate)
 	}
 	if a.web == nil {
 		return
 	}
-	web := dialable(a.web.Addr())
+	web := reachable(a.web.Addr())
 	fmt.Fprintf(w, "%-9s http://%s/camera.jpg\n", "snapshot", web)
 	fmt.Fprintf(w, "%-9s http://%s/status.json\n", "status", web)
 }
 
-// dialable is the address by which this machine reaches a socket that may listen on all interfaces.
-func dialable(addr net.Addr) string {
+// reachable is the address by which a person reaches a socket: if it listens on all interfaces, by the name that the
+// network is told.
+func reachable(addr net.Addr) string {
 	tcp, ok := addr.(*net.TCPAddr)
-	if ok && tcp.IP.IsUnspecified() {
-		return net.JoinHostPort("127.0.0.1", fmt.Sprint(tcp.Port))
+	if !ok || !tcp.IP.IsUnspecified() {
+		return addr.String()
 	}
-	return addr.String()
+	host := "127.0.0.1"
+	if name, err := os.Hostname(); err == nil {
+		host = name + ".local"
+	}
+	return net.JoinHostPort(host, fmt.Sprint(tcp.Port))
 }
 
 // newAnnouncer tells the network where to look; nil if nothing can be reached from there.

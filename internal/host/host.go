@@ -45,28 +45,48 @@ func ResidentMemory() uint64 {
 	return pages * uint64(os.Getpagesize())
 }
 
-// CardSectorsWritten counts the 512-byte sectors written to the SD card since boot; ok is false where there is no card.
-func CardSectorsWritten() (sectors uint64, ok bool) {
-	text, err := os.ReadFile("/proc/diskstats")
+// CardSectorsWritten counts the 512-byte sectors written since boot to the disk that the read-only root is on; ok is false
+// where the root is not gokrazy's squashfs.
+func CardSectorsWritten() (sectors uint64, ok bool) { return cardSectorsWritten("/") }
+
+// cardSectorsWritten works on a tree that has /proc and /sys. The root's device number (proc(5), mountinfo) leads to its
+// partition in sysfs, whose parent is the disk; the seventh field of a disk's stat is what was written
+// (Documentation/block/stat.rst).
+func cardSectorsWritten(tree string) (sectors uint64, ok bool) {
+	mounts, err := os.ReadFile(filepath.Join(tree, "proc/self/mountinfo"))
 	if err != nil {
 		return 0, false
 	}
-	return sectorsWritten(string(text))
+	partition, err := filepath.EvalSymlinks(filepath.Join(tree, "sys/dev/block", squashfsRoot(string(mounts))))
+	if err != nil {
+		return 0, false
+	}
+	disk := filepath.Dir(partition)
+	if _, err := os.Stat(filepath.Join(partition, "partition")); err != nil {
+		disk = partition
+	}
+	text, err := os.ReadFile(filepath.Join(disk, "stat"))
+	if err != nil {
+		return 0, false
+	}
+	const written = 6
+	fields := strings.Fields(string(text))
+	if len(fields) <= written {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(fields[written], 10, 64)
+	return n, err == nil
 }
 
-// sectorsWritten finds the first whole MMC device in /proc/diskstats (Documentation/admin-guide/iostats.rst: the
-// third field is the name, the seventh after it the sectors written).
-func sectorsWritten(diskstats string) (sectors uint64, ok bool) {
-	for line := range strings.Lines(diskstats) {
-		fields := strings.Fields(line)
-		if len(fields) < 10 {
-			continue
+// squashfsRoot is the device number, as 179:2, of a root that is a squashfs; "none" if it is something else.
+func squashfsRoot(mountinfo string) string {
+	const number, mountPoint = 2, 4
+	for line := range strings.Lines(mountinfo) {
+		before, after, _ := strings.Cut(line, " - ")
+		fields := strings.Fields(before)
+		if len(fields) > mountPoint && fields[mountPoint] == "/" && strings.HasPrefix(after, "squashfs ") {
+			return fields[number]
 		}
-		if whole, _ := filepath.Match("mmcblk[0-9]", fields[2]); !whole {
-			continue
-		}
-		n, err := strconv.ParseUint(fields[9], 10, 64)
-		return n, err == nil
 	}
-	return 0, false
+	return "none"
 }

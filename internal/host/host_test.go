@@ -1,28 +1,62 @@
 package host
 
-import "testing"
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
 
-func TestSectorsWritten(t *testing.T) {
-	const pi = "   1       0 ram0 0 0 0 0 0 0 0 0 0 0 0\n" +
-		" 179       1 mmcblk0p1 70 0 4100 51 1 0 77 2 0 12 53\n" +
-		" 179       0 mmcblk0 1220 404 90218 810 3 0 42 5 0 701 816 0 0 0 0\n"
+func TestCardSectorsWritten(t *testing.T) {
+	const (
+		squashfs = "21 1 179:2 / / ro,relatime - squashfs /dev/root ro,errors=continue\n" +
+			"25 21 0:15 / /tmp rw,nosuid,nodev - tmpfs tmpfs rw,size=51200k\n"
+		ext4 = "29 1 179:2 / / rw,relatime shared:1 - ext4 /dev/mmcblk0p2 rw\n"
+		stat = "    1220      404    90218      810        3        0       42        5        0      701      816        0        0        0        0\n"
+	)
 	tests := []struct {
-		name, diskstats string
-		sectors         uint64
-		ok              bool
+		name, mounts, stat string
+		partition          bool
+		sectors            uint64
+		ok                 bool
 	}{
-		{"whole card, not its partition", pi, 42, true},
-		{"no card", " 254 0 vda 1 2 3 4 5 6 7 8 9 10 11\n", 0, false},
-		{"short line", " 179 0 mmcblk0 1 2\n", 0, false},
-		{"empty", "", 0, false},
+		{"the card, not its partition", squashfs, stat, true, 42, true},
+		{"a disk without partitions", squashfs, stat, false, 42, true},
+		{"a computer", ext4, stat, true, 0, false},
+		{"no mounts", "", stat, true, 0, false},
+		{"short line", "21 1 179:2\n", stat, true, 0, false},
+		{"short stat", squashfs, "1 2 3\n", true, 0, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			sectors, ok := sectorsWritten(tt.diskstats)
+			tree := t.TempDir()
+			disk := "sys/devices/mmc/mmcblk0"
+			root := disk
+			write(t, filepath.Join(tree, "proc/self/mountinfo"), tt.mounts)
+			write(t, filepath.Join(tree, disk, "stat"), tt.stat)
+			if tt.partition {
+				root += "/mmcblk0p2"
+				write(t, filepath.Join(tree, root, "partition"), "2\n")
+				write(t, filepath.Join(tree, root, "stat"), "70 0 4100 51 1 0 77 2 0 12 53\n")
+			}
+			write(t, filepath.Join(tree, "sys/dev/block/1:0"), "")
+			if err := os.Symlink(filepath.Join(tree, root), filepath.Join(tree, "sys/dev/block/179:2")); err != nil {
+				t.Fatal(err)
+			}
+			sectors, ok := cardSectorsWritten(tree)
 			if sectors != tt.sectors || ok != tt.ok {
 				t.Errorf("got %d, %v, want %d, %v", sectors, ok, tt.sectors, tt.ok)
 			}
 		})
+	}
+}
+
+func write(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
 
