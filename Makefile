@@ -29,8 +29,25 @@ lint: ## gofmt, vet, go fix, staticcheck
 	go mod tidy -diff
 	go tool -modfile=tools.mod staticcheck ./...
 
+# What the appliance answers to, the card to write, and FORCE=1 for a disk that does not say that it is removable.
+HOST = camkrazy
+DISK =
+
+image: ## build the appliance for an SD card: build/camkrazy.img; prints its addresses, passwords and sizes
+	go run ./tools/image
+
+flash: ## write the appliance to a card (DISK=/dev/sdX), after showing what it erases and asking
+	go run ./tools/flash $(if $(filter 1,$(FORCE)),-force) $(DISK)
+
+update: ## bring the appliance on the network up to date (HOST=camkrazy)
+	go run ./tools/image -update $(HOST)
+
+systest: ## build the appliance, boot it in QEMU and judge it from outside (LONG=1 looks longer, for an hour)
+	tools/systest/deps
+	CAMKRAZY_SYSTEST=1 go test -count=1 -v -timeout 170m ./tools/systest
+
 bench: ## encoding and RTP throughput, allocations for each access unit
 	@tools/bench
 
 FORCE:
-.PHONY: help run test race lint bench FORCE
+.PHONY: help run test race lint image flash update systest bench FORCE

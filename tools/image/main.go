@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintf(os.Stderr, "image: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+// options are the command line.
+type options struct {
+	root     string // the repository
+	out      string // image file or disk to write
+	update   string // HOST or HOST:PORT of a running camkrazy to update, instead of writing out
+	secrets  string // folder of the secrets
+	size     int64  // of an image file, in bytes
+	emulate  bool   // start the daemon with --emulate
+	firmware bool   // fetch the firmware only
+}
+
+func parse(args []string) (options, error) {
+	var o options
+	fs := flag.NewFlagSet("image", flag.ContinueOnError)
+	fs.StringVar(&o.root, "root", ".", "the repository's `FOLDER`")
+	fs.StringVar(&o.out, "out", "build/camkrazy.img", "image `FILE`, or disk, to write")
+	fs.StringVar(&o.update, "update", "", "update the running camkrazy at `HOST[:PORT]` instead")
+	fs.StringVar(&o.secrets, "secrets", "secrets", "`FOLDER` of passwords and camera.yaml; what is missing in it is made")
+	fs.Int64Var(&o.size, "size", 1500<<20, "size of an image file in `BYTES`: 1104 MiB for the system, the rest for /perm")
+	fs.BoolVar(&o.emulate, "emulate", false, "have the daemon use its emulated GPU: for a virtual machine")
+	fs.BoolVar(&o.firmware, "firmware", false, "fetch the GPU's firmware into firmware/ and stop")
+	if err := fs.Parse(args); err != nil {
+		return o, err
+	}
+	if fs.NArg() > 0 {
+		return o, fmt.Errorf("unexpected argument %q", fs.Arg(0))
+	}
+	var err error
+	for _, path := range []*string{&o.root, &o.out, &o.secrets} {
+		if *path, err = filepath.Abs(*path); err != nil {
+			return o, err
+		}
+	}
+	return o, nil
+}
+
+func run(ctx context.Context, args []string, stdout io.Writer) error {
+	o, err := parse(args)
+	if err != nil {
+		return err
+	}
+	if err := fetchFirmware(ctx, o.root); err != nil || o.firmware {
+		return err
+	}
+	s, err := loadSecrets(o.secrets)
+	if err != nil {
+		return err
+	}
+	if o.update != "" {
+		if err := greetDevice(ctx, o.update, s); err != nil {
+			return err
+		}
+	}
+	if err := runGok(ctx, o, s, stdout); err != nil || o.update != "" {
+		return err
+	}
+	if err := formatPerm(ctx, o.out); err != nil {
+		return err
+	}
+	if err := report(stdout, o.out); err != nil {
+		return err
+	}
+	if !o.emulate {
+		if err := shareWithGok(stdout, s); err != nil {
+			return err
+		}
+	}
+	s.print(stdout)
+	return nil
+}
+
+// isDevice says whether path is a disk rather than a file, or nothing yet.
+func isDevice(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && st.Mode()&os.ModeDevice != 0
+}

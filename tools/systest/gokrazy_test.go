@@ -1,0 +1,136 @@
+package systest
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// daemonPath is the daemon's name among gokrazy's services.
+const daemonPath = "/user/camkrazy"
+
+// gokrazyStatus is what gokrazy's page says in JSON, as far as it matters here.
+type gokrazyStatus struct {
+	BuildTimestamp string
+	Services       []struct {
+		Path    string
+		Pid     int
+		Stopped bool
+	}
+}
+
+func (b *board) gokrazyStatus(ctx context.Context) (gokrazyStatus, error) {
+	var st gokrazyStatus
+	rsp, body, err := b.request(ctx, gokrazyPort, http.MethodGet, "/", "gokrazy", b.p.password)
+	if err != nil {
+		return st, err
+	}
+	if rsp.StatusCode != http.StatusOK {
+		return st, fmt.Errorf("gokrazy's page: %s", rsp.Status)
+	}
+	return st, json.Unmarshal(body, &st)
+}
+
+// killDaemon has gokrazy send SIGKILL to the daemon.
+func (b *board) killDaemon(ctx context.Context) error {
+	service := url.Values{"path": {daemonPath}}
+	rsp, _, err := b.request(ctx, gokrazyPort, http.MethodGet, "/status?"+service.Encode(), "gokrazy", b.p.password)
+	if err != nil {
+		return err
+	}
+	// gokrazy's protection against forged requests wants its cookie back twice.
+	var token *http.Cookie
+	for _, c := range rsp.Cookies() {
+		if c.Name == "gokrazy_xsrf" {
+			token = c
+		}
+	}
+	if token == nil {
+		return fmt.Errorf("gokrazy's page of the daemon: %s, and no token", rsp.Status)
+	}
+	form := url.Values{"path": {daemonPath}, "signal": {"kill"}, "xsrftoken": {token.Value}}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+b.Addr(gokrazyPort)+"/restart", strings.NewReader(form.Encode()))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.AddCookie(&http.Cookie{Name: token.Name, Value: token.Value})
+	req.SetBasicAuth("gokrazy", b.p.password)
+	rsp, err = http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		return err
+	}
+	rsp.Body.Close()
+	if rsp.StatusCode != http.StatusSeeOther {
+		return fmt.Errorf("gokrazy answers %s", rsp.Status)
+	}
+	return nil
+}
+
+// firstLogLine reads the oldest line that gokrazy keeps of what the daemon wrote.
+func (b *board) firstLogLine(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	query := url.Values{"path": {daemonPath}, "stream": {"both"}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+b.Addr(gokrazyPort)+"/log?"+query.Encode(), nil)
+	if err != nil {
+		return "", err
+	}
+	req.SetBasicAuth("gokrazy", b.p.password)
+	rsp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer rsp.Body.Close()
+	lines := bufio.NewScanner(rsp.Body)
+	for lines.Scan() {
+		if strings.TrimSpace(lines.Text()) != "" {
+			return lines.Text(), nil
+		}
+	}
+	return "", fmt.Errorf("no line in the log (%w)", lines.Err())
+}
+
+// testStatusPage looks at gokrazy's own page.
+func testStatusPage(t *testing.T, b *board) {
+	for _, password := range []string{"", "wrong", "camkrazy", "gokrazy"} {
+		user := "gokrazy"
+		if password == "" {
+			user = ""
+		}
+		for _, path := range []string{"/", "/status?path=" + daemonPath, "/update/features"} {
+			rsp, _, err := b.request(t.Context(), gokrazyPort, http.MethodGet, path, user, password)
+			if err != nil || rsp.StatusCode != http.StatusUnauthorized {
+				t.Errorf("%s with password %q: got %v (%v), want 401", path, password, rsp, err)
+			}
+		}
+	}
+	st, err := b.gokrazyStatus(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := false
+	for _, s := range st.Services {
+		if s.Path == daemonPath {
+			listed = true
+			if s.Pid == 0 || s.Stopped {
+				t.Errorf("gokrazy says of the daemon: %+v", s)
+			}
+		}
+	}
+	if !listed {
+		t.Errorf("gokrazy does not list the daemon: %+v", st.Services)
+	}
+	line, err := b.firstLogLine(t.Context())
+	if err != nil {
+		t.Errorf("the daemon's log: %v", err)
+	}
+	t.Logf("the daemon's log begins with: %s", line)
+}
