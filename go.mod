@@ -14,6 +14,7 @@ require (
 	github.com/miekg/dns v1.1.61
 	github.com/pion/rtcp v1.2.17
 	github.com/pion/rtp v1.10.5
+	golang.org/x/mod v0.18.0
 	golang.org/x/net v0.58.0
 	golang.org/x/sync v0.23.0
 )
@@ -33,7 +34,6 @@ require (
 	github.com/ulikunitz/xz v0.5.12 // indirect
 	github.com/vishvananda/netlink v1.2.1-beta.2 // indirect
 	github.com/vishvananda/netns v0.0.0-20200728191858-db3c7e526aae // indirect
-	golang.org/x/mod v0.18.0 // indirect
 	golang.org/x/sys v0.47.0 // indirect
 	golang.org/x/tools v0.22.0 // indirect
 )

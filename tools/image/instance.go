@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"golang.org/x/mod/modfile"
 )
 
 const (
@@ -112,7 +114,7 @@ const relativeModule = module + " => ../../../\n"
 
 // absoluteModule is the same for a copy anywhere else.
 func absoluteModule(root string) string {
-	return module + " => " + root + "\n"
+	return module + " => " + modfile.AutoQuote(root) + "\n"
 }
 
 // copyModules copies go.mod, edited, and go.sum. It writes only what changes.

@@ -84,9 +84,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		return err
 	}
 	if !o.emulate {
-		if err := shareWithGok(stdout, s); err != nil {
-			return err
-		}
+		shareWithGok(stdout, s)
 	}
 	s.print(stdout)
 	return nil

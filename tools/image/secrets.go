@@ -115,24 +115,25 @@ func gokPasswordFile() (string, error) {
 	return filepath.Join(dir, "gokrazy", "hosts", hostname, "http-password.txt"), err
 }
 
-// shareWithGok lets a plain `gok --parent_dir instance -i camkrazy` use the password too.
-func shareWithGok(w io.Writer, s *secrets) error {
+// shareWithGok lets a plain `gok --parent_dir instance -i camkrazy` use the password too. If it cannot, the image is as
+// good without.
+func shareWithGok(w io.Writer, s *secrets) {
 	path, err := gokPasswordFile()
-	if err != nil {
-		fmt.Fprintf(w, "gok used by hand makes a password of its own: %v\n", err)
-		return nil
-	}
-	known, err := os.ReadFile(path)
 	if err == nil {
-		if strings.TrimSpace(string(known)) != s.gokrazyPassword {
-			fmt.Fprintf(w, "note: %s has another password; gok used by hand takes that one\n", path)
+		var known []byte
+		if known, err = os.ReadFile(path); err == nil {
+			if strings.TrimSpace(string(known)) != s.gokrazyPassword {
+				fmt.Fprintf(w, "note: %s has another password; gok used by hand takes that one\n", path)
+			}
+			return
 		}
-		return nil
+		if err = os.MkdirAll(filepath.Dir(path), 0o700); err == nil {
+			err = writeSecret(path, []byte(s.gokrazyPassword))
+		}
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
+	if err != nil {
+		fmt.Fprintf(w, "note: gok used by hand does not know the password: %v\n", err)
 	}
-	return writeSecret(path, []byte(s.gokrazyPassword))
 }
 
 // print tells the owner where everything is, with the passwords.

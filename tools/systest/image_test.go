@@ -116,8 +116,10 @@ func testWithoutSecrets(t *testing.T, p product) {
 	t.Helper()
 	dir := t.TempDir()
 	instance := filepath.Join(dir, "instance")
-	if err := os.CopyFS(instance, os.DirFS(filepath.Join(p.root, "instance"))); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"instance", "overlay", "firmware"} {
+		if err := os.CopyFS(filepath.Join(dir, name), os.DirFS(filepath.Join(p.root, name))); err != nil {
+			t.Fatal(err)
+		}
 	}
 	gomod := filepath.Join(instance, "camkrazy", "builddir", "go.mod")
 	text, err := os.ReadFile(gomod)
