@@ -52,6 +52,9 @@ func newBoard(t *testing.T, p product) *board {
 	return newSlowBoard(t, p, 0)
 }
 
+// cardRate is what a usual SD card takes, in bytes in a second (speed class 10).
+const cardRate = 10 << 20
+
 // newSlowBoard makes a board whose card takes so many bytes in a second.
 func newSlowBoard(t *testing.T, p product, writeRate int64) *board {
 	t.Helper()

@@ -73,9 +73,6 @@ func testOtherFirmware(t *testing.T, p product, e effort) {
 	}
 }
 
-// cardRate is what a usual SD card takes in bytes in a second (speed class 10).
-const cardRate = 10 << 20
-
 // bootSize is how many bytes of a boot partition its file system has, which is what an update sends (FAT specification,
 // section 3.1: BPB_BytsPerSec, BPB_TotSec16, BPB_TotSec32).
 func bootSize(t *testing.T, p product) int64 {

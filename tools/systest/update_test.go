@@ -68,7 +68,7 @@ type transfer struct {
 
 // testUpdate updates a running board, in one piece and not.
 func testUpdate(t *testing.T, p product, e effort) {
-	b := newBoard(t, p)
+	b := newSlowBoard(t, p, cardRate)
 	b.start(t)
 	var whole transfer
 	t.Run("whole", func(t *testing.T) { whole = testWholeUpdate(t, b, p) })
