@@ -77,6 +77,10 @@ func (f *flasher) ask(d disk) error {
 
 // writeImage has gok write to the disk, and shows how far that is.
 func (f *flasher) writeImage(ctx context.Context, d disk) error {
+	// A first build makes the secrets, which then would belong to root.
+	if _, err := os.Stat("secrets"); os.Getenv("SUDO_UID") != "" && errors.Is(err, os.ErrNotExist) {
+		return errors.New("there is no folder secrets yet: run make image first, as yourself")
+	}
 	// The kernel lets nobody open a disk exclusively while any part of it is in use.
 	lock, err := os.OpenFile(d.path, os.O_RDWR|os.O_EXCL, 0)
 	if errors.Is(err, os.ErrPermission) {
@@ -87,6 +91,15 @@ func (f *flasher) writeImage(ctx context.Context, d disk) error {
 	}
 	if err := lock.Close(); err != nil {
 		return err
+	}
+	// udev does not look at a disk that is locked, and so nobody mounts what is found on it while it is written.
+	whole, err := os.Open(d.path)
+	if err != nil {
+		return err
+	}
+	defer whole.Close()
+	if err := syscall.Flock(int(whole.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return fmt.Errorf("lock %s: %w: another program works on it", d.path, err)
 	}
 	cmd := exec.CommandContext(ctx, "go", "run", "./tools/image", "-out", d.path)
 	cmd.Stdout, cmd.Stderr = f.stdout, os.Stderr

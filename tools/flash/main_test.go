@@ -167,6 +167,20 @@ func TestRunWriteFails(t *testing.T) {
 	}
 }
 
+// TestSudoNeedsSecrets: the first build is not root's.
+func TestSudoNeedsSecrets(t *testing.T) {
+	t.Setenv("SUDO_UID", "1000")
+	t.Chdir(t.TempDir())
+	s := newSession(t, nil)
+	d, err := s.machine.disk(s.machine.text("/dev/sdb"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.writeImage(t.Context(), d); err == nil || !strings.Contains(err.Error(), "run make image first") {
+		t.Errorf("got %v, want what to do first", err)
+	}
+}
+
 // TestWriteImage has a script in place of go, and a file in place of the disk.
 func TestWriteImage(t *testing.T) {
 	tests := []struct {
@@ -186,6 +200,7 @@ func TestWriteImage(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Setenv("PATH", dir)
+			t.Setenv("SUDO_UID", "")
 			s := newSession(t, nil)
 			// A file, which go writes to directly as to a terminal.
 			out, err := os.Create(filepath.Join(dir, "out"))

@@ -26,25 +26,44 @@ func runGok(ctx context.Context, o options, s *secrets, stdout io.Writer) error 
 	if err := copyInstance(dir, o, s); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(o.out), 0o755); err != nil {
+	temp := filepath.Join(parent, "tmp") // so that what gok leaves behind when it is stopped goes too
+	if err := os.Mkdir(temp, 0o700); err != nil {
 		return err
 	}
 	args := append([]string{"tool", "-modfile=tools.mod", "gok", "--parent_dir", parent, "-i", hostname}, gokArgs(o)...)
 	fmt.Fprintf(stdout, "go %s\n", strings.Join(args, " "))
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = o.root
+	cmd.Env = append(os.Environ(), "TMPDIR="+temp)
 	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
+	var out io.Writer = &said
 	if o.update != "" {
-		cmd.Stdout, cmd.Stderr = stdout, os.Stderr
+		out = stdout
 	}
+	out = redacted{out, []byte(s.gokrazyPassword)}
+	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Run(); err != nil {
+		if o.update != "" {
+			err = fmt.Errorf("%w: until an update has gone through, leave the power of %s on", err, o.update)
+		}
 		return fmt.Errorf("%s\n%s: %w", said.String(), strings.Join(cmd.Args, " "), err)
 	}
 	// gok adds what was missing, as it would have in the instance itself.
 	return copyModules(filepath.Join(o.root, "instance", "camkrazy", "builddir"), filepath.Join(dir, "builddir"), func(goMod string) string {
 		return strings.Replace(goMod, absoluteModule(o.root), relativeModule, 1)
 	})
+}
+
+// redacted leaves the password out of what gok says. gok writes whole lines.
+type redacted struct {
+	to       io.Writer
+	password []byte
+}
+
+// Write implements io.Writer.
+func (r redacted) Write(p []byte) (int, error) {
+	_, err := r.to.Write(bytes.ReplaceAll(p, r.password, []byte("…")))
+	return len(p), err
 }
 
 // gokArgs is what gok has to do.

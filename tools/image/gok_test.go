@@ -124,6 +124,25 @@ func TestRunGok(t *testing.T) {
 			}
 		})
 	}
+	t.Run("password said", func(t *testing.T) {
+		root := t.TempDir()
+		fakeGo(t, `echo "Updating http://gokrazy:geheim@camkrazy:8080/"; echo "TMPDIR=$TMPDIR"; exit 1`)
+		put(t, "{}", root, "instance", "camkrazy", "config.json")
+		put(t, "", root, "instance", "camkrazy", "builddir", "go.mod")
+		put(t, "", root, "instance", "camkrazy", "builddir", "go.sum")
+		put(t, "a=1\n", root, "overlay", "config.txt")
+		var out strings.Builder
+		err := runGok(t.Context(), options{root: root, update: "camkrazy:8080"}, &secrets{gokrazyPassword: "geheim"}, &out)
+		if err == nil || !strings.Contains(err.Error(), "leave the power of camkrazy:8080 on") {
+			t.Errorf("got error %v, want what to do", err)
+		}
+		if got := out.String() + err.Error(); strings.Contains(got, "geheim") || !strings.Contains(got, "http://gokrazy:…@camkrazy") {
+			t.Errorf("said %q, want no password", got)
+		}
+		if got := out.String(); !strings.Contains(got, "camkrazy-instance-") {
+			t.Errorf("said %q, want a TMPDIR in the copy of the instance", got)
+		}
+	})
 	t.Run("no instance", func(t *testing.T) {
 		t.Setenv("TMPDIR", t.TempDir())
 		if err := runGok(t.Context(), options{root: t.TempDir()}, &secrets{}, io.Discard); err == nil {

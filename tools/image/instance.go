@@ -16,6 +16,8 @@ import (
 const (
 	module = "github.com/camkrazy/camkrazy"
 	daemon = module + "/cmd/camkrazy"
+	// breakglass is gokrazy's shell for emergencies.
+	breakglass = "github.com/gokrazy/breakglass"
 )
 
 // instanceConfig is gokrazy's config.json, as far as this program has to do with it; the rest passes through.
@@ -82,6 +84,11 @@ func (c instanceConfig) adapt(o options, s *secrets) error {
 	}
 	main := packages.section(daemon)
 	main.section("ExtraFilePaths")["/etc/camkrazy/camera.yaml"] = s.cameraPath
+	if _, err := os.Stat(s.keysPath); err == nil {
+		shell := packages.section(breakglass)
+		shell.section("ExtraFilePaths")["/etc/breakglass.authorized_keys"] = s.keysPath
+		shell["CommandLineFlags"] = []any{"-authorized_keys=/etc/breakglass.authorized_keys"}
+	}
 	if o.emulate {
 		flags, _ := main["CommandLineFlags"].([]any)
 		main["CommandLineFlags"] = append(flags, "--emulate")

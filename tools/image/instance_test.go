@@ -189,6 +189,26 @@ func TestAdaptKeepsFlags(t *testing.T) {
 	}
 }
 
+// TestAdaptKeys: who has made a file of keys can log in with breakglass, nobody else can.
+func TestAdaptKeys(t *testing.T) {
+	keys := put(t, "ssh-ed25519 AAAA me", t.TempDir(), keysFile)
+	for path, want := range map[string]instanceConfig{
+		keys: {
+			"ExtraFilePaths":   map[string]any{"/etc/breakglass.authorized_keys": keys},
+			"CommandLineFlags": []any{"-authorized_keys=/etc/breakglass.authorized_keys"},
+		},
+		keys + ".none": {},
+	} {
+		c := make(instanceConfig)
+		if err := c.adapt(options{root: repository(t)}, &secrets{keysPath: path}); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, c.section("PackageConfig").section(breakglass)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", path, diff)
+		}
+	}
+}
+
 func TestCopyInstanceMistakes(t *testing.T) {
 	tests := []struct {
 		name  string

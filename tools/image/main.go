@@ -70,9 +70,14 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		return err
 	}
 	if o.update != "" {
+		if o.update, err = resolve(ctx, o.update); err != nil {
+			return err
+		}
 		if err := greetDevice(ctx, o.update, s); err != nil {
 			return err
 		}
+	} else if err := makePrivate(o.out); err != nil {
+		return err
 	}
 	if err := runGok(ctx, o, s, stdout); err != nil || o.update != "" {
 		return err
@@ -88,6 +93,21 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	}
 	s.print(stdout)
 	return nil
+}
+
+// makePrivate makes an image file, before gok fills it, one that nobody else may read: the passwords are in it.
+func makePrivate(path string) error {
+	if isDevice(path) {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Chmod(0o600), f.Close())
 }
 
 // isDevice says whether path is a disk rather than a file, or nothing yet.

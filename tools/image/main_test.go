@@ -46,3 +46,20 @@ func TestParse(t *testing.T) {
 		}
 	}
 }
+
+// TestMakePrivate: the image has the passwords in it.
+func TestMakePrivate(t *testing.T) {
+	dir := t.TempDir()
+	old := put(t, "old image", dir, "old.img")
+	for _, path := range []string{old, filepath.Join(dir, "build", "new.img")} {
+		if err := makePrivate(path); err != nil {
+			t.Fatal(err)
+		}
+		if got := mode(t, path); got != 0o600 {
+			t.Errorf("%s has mode %o, want 600", path, got)
+		}
+	}
+	if err := makePrivate("/dev/null"); err != nil || mode(t, "/dev/null") == 0o600 {
+		t.Errorf("a device got another mode (%v)", err)
+	}
+}

@@ -21,6 +21,7 @@ const (
 	gokrazyPort  = "8080"
 	passwordFile = "gokrazy-password.txt"
 	cameraFile   = "camera.yaml"
+	keysFile     = "breakglass.authorized_keys"
 )
 
 // secrets are what makes one owner's appliances theirs. They are made once and then belong to the owner, who may edit
@@ -29,6 +30,7 @@ type secrets struct {
 	gokrazyPassword string        // of user gokrazy: status page and updates
 	cameraPath      string        // the configuration for /etc/camkrazy/camera.yaml
 	camera          config.Config // what is in it
+	keysPath        string        // SSH keys of those who may use breakglass, if the owner has made that file
 }
 
 // loadSecrets reads the secrets in dir and makes up those that are missing.
@@ -36,7 +38,7 @@ func loadSecrets(dir string) (*secrets, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	s := &secrets{cameraPath: filepath.Join(dir, cameraFile)}
+	s := &secrets{cameraPath: filepath.Join(dir, cameraFile), keysPath: filepath.Join(dir, keysFile)}
 	var err error
 	s.gokrazyPassword, err = loadPassword(filepath.Join(dir, passwordFile))
 	if err != nil {

@@ -82,6 +82,9 @@ func testUpdate(t *testing.T, p product, e effort) {
 		moment := time.Duration(random.Int64N(int64(whole.took)))
 		t.Run(fmt.Sprintf("power cut %d", i), func(t *testing.T) { testPowerCut(t, b, p, moment) })
 	}
+	if e.long {
+		t.Run("broken off twice", func(t *testing.T) { testBrokenOffTwice(t, p) })
+	}
 	t.Run("whole again", func(t *testing.T) { testWholeUpdate(t, b, p) })
 }
 
@@ -188,6 +191,35 @@ func testPowerCut(t *testing.T, b *board, p product, moment time.Duration) {
 	b.checkBootFiles(t)
 	b.start(t)
 	t.Logf("power cut %.1f s after the first byte, %s: streams again from partition %d", moment.Seconds(), at, b.activeRoot(t))
+}
+
+// testBrokenOffTwice measures what README warns of. A board that runs from partition 3 gets the choice of partition 2 with
+// the boot partition; an update that breaks off after that leaves the choice there. The next update writes partition 2,
+// and the power goes while it does.
+func testBrokenOffTwice(t *testing.T, p product) {
+	b := newSlowBoard(t, p, cardRate)
+	b.start(t)
+	if b.activeRoot(t) == 2 {
+		testWholeUpdate(t, b, p)
+	}
+	u := beginUpdate(t, b, p, place{path: "/update/mbr", bytes: 1})
+	u.wait(t, "the place to cut", u.gateway.reached)
+	u.hangUp()
+	t.Logf("connection lost %v", u.gateway)
+	u.stop()
+	if err := b.waitStreaming(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.cutPowerWhileWritten(t, p, place{rootUpload, 1}, 10<<20)
+	if err := b.PowerOn(); err != nil {
+		t.Fatal(err)
+	}
+	const patience = 30 * time.Second
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := b.waitStreaming(ctx); err == nil {
+		t.Error("the board streams: is gokrazy safe now? README says that it is not")
+	}
 }
 
 // activeRoot is the partition from which the board runs.
