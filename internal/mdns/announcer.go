@@ -105,23 +105,32 @@ func (a *Announcer) Run(ctx context.Context) error {
 	dnssdlog.Info.Disable()
 	var trouble backoff
 	for {
-		err := a.publish(ctx)
+		err := a.publish(ctx, &trouble)
 		a.setName("")
-		if ctx.Err() != nil {
+		if !a.pause(ctx, &trouble, err) {
 			return nil
-		}
-		wait := trouble.next(time.Now())
-		a.log.Warn("announcing anew", "err", err, "in", wait)
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(wait):
 		}
 	}
 }
 
-// publish announces, on whatever links there are, until ctx is done or there is trouble.
-func (a *Announcer) publish(ctx context.Context) error {
+// pause waits after trouble; it says false when ctx is done.
+func (a *Announcer) pause(ctx context.Context, trouble *backoff, err error) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	wait := trouble.next(time.Now())
+	a.log.Warn("announcing anew", "err", err, "in", wait)
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(wait):
+		return true
+	}
+}
+
+// publish announces, on whatever links there are, until ctx is done or there is trouble with the library. What others on
+// the network do must not cost a publisher each time.
+func (a *Announcer) publish(ctx context.Context, trouble *backoff) error {
 	var p *publisher
 	for {
 		on, err := awaitLinks(ctx)
@@ -138,12 +147,17 @@ func (a *Announcer) publish(ctx context.Context) error {
 				}
 			}()
 		}
-		if err := a.announce(ctx, p, on); !errors.Is(err, errLinks) {
+		err = a.announce(ctx, p, on)
+		if ctx.Err() != nil || !errors.Is(err, errLinks) && !errors.Is(err, errConflict) {
 			return err
 		}
 		a.setName("")
-		a.log.Info("announcing anew", "reason", errLinks)
 		p.withdraw()
+		if errors.Is(err, errLinks) {
+			a.log.Info("announcing anew", "reason", errLinks)
+		} else if !a.pause(ctx, trouble, err) {
+			return err
+		}
 	}
 }
 
