@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// emulator is Debian's package qemu-system-arm.
-const emulator = "qemu-system-aarch64"
+// stockEmulator is Debian's package qemu-system-arm.
+const stockEmulator = "qemu-system-aarch64"
 
 // Config describes a board.
 type Config struct {
@@ -28,6 +28,19 @@ type Config struct {
 
 	// WriteRate is how many bytes the card takes in a second; 0: as many as this machine's disk.
 	WriteRate int64
+
+	// VideoCore is the board's GPU; nil if it has none, as stock QEMU's has.
+	VideoCore *VideoCore
+}
+
+// MemorySize is the board's memory, in bytes.
+const MemorySize = 1 << 30
+
+// VideoCore is a GPU outside QEMU, as tools/qemu-videocore makes one. It must be there whenever the board starts, which
+// each reset of the guest's is as well.
+type VideoCore struct {
+	Emulator string   // path of a QEMU that has the device
+	Args     []string // QEMU's, which connect the GPU; with them come MemorySize bytes for the guest
 }
 
 // Machine is a board. It starts switched off.
@@ -143,7 +156,7 @@ func (m *Machine) boot(ctx context.Context, r *run) error {
 
 // runOnce runs QEMU until the guest resets or ctx is done.
 func (m *Machine) runOnce(ctx context.Context, r *run, b Boot) error {
-	cmd := exec.CommandContext(ctx, emulator, m.args(b)...)
+	cmd := exec.CommandContext(ctx, m.emulator(), m.args(b)...)
 	// QEMU is not to outlive a test that was killed.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var stderr strings.Builder
@@ -165,25 +178,37 @@ func (m *Machine) runOnce(ctx context.Context, r *run, b Boot) error {
 	return nil
 }
 
+// emulator is the QEMU that has all that the board has.
+func (m *Machine) emulator() string {
+	if m.cfg.VideoCore != nil {
+		return m.cfg.VideoCore.Emulator
+	}
+	return stockEmulator
+}
+
 // args are QEMU's. It ends when the guest resets, so that the next start reads the boot partition again.
 func (m *Machine) args(b Boot) []string {
-	network := "user,id=net0"
+	network := []string{"user", "id=net0"}
 	for _, guest := range m.cfg.Ports {
-		network += fmt.Sprintf(",hostfwd=tcp:%s-:%d", m.Addr(guest), guest)
+		network = append(network, fmt.Sprintf("hostfwd=tcp:%s-:%d", m.Addr(guest), guest))
 	}
 	card := "if=none,id=card,format=raw,file=" + strings.ReplaceAll(string(m.cfg.Disk), ",", ",,")
 	if m.cfg.WriteRate > 0 {
 		card += fmt.Sprintf(",throttling.bps-write=%d", m.cfg.WriteRate)
 	}
-	return []string{
-		"-M", "virt,highmem=off", "-cpu", "cortex-a72", "-smp", "2", "-m", "1024",
+	args := []string{
+		"-M", "virt,highmem=off", "-cpu", "cortex-a72", "-smp", "2", "-m", strconv.Itoa(MemorySize >> 20),
 		"-kernel", b.Kernel, "-append", b.Cmdline,
 		"-drive", card, "-device", "virtio-blk-pci,drive=card",
-		"-netdev", network, "-device", "virtio-net-pci,netdev=net0,romfile=",
+		"-netdev", strings.Join(network, ","), "-device", "virtio-net-pci,netdev=net0,romfile=",
 		"-device", "i6300esb", "-watchdog-action", "reset",
 		"-display", "none", "-serial", "stdio", "-no-reboot",
 		"-monitor", "unix:" + m.monitorSocket() + ",server=on,wait=off",
 	}
+	if m.cfg.VideoCore != nil {
+		args = append(args, m.cfg.VideoCore.Args...)
+	}
+	return args
 }
 
 func (m *Machine) monitorSocket() string { return filepath.Join(m.dir, "monitor") }
