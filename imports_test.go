@@ -18,7 +18,7 @@ const module = "github.com/camkrazy/camkrazy/"
 var allowed = map[string][]string{
 	"cmd/camkrazy": {
 		"internal/camera", "internal/config", "internal/host", "internal/mdns", "internal/mmal", "internal/ramdisk", "internal/rtspd",
-		"internal/vcemu", "internal/vcemu/scene", "internal/webd", "golang.org/x/sync/errgroup",
+		"internal/vcemu", "internal/vcemu/scene", "internal/vchiq", "internal/webd", "golang.org/x/sync/errgroup",
 	},
 	"internal/camera":      {"internal/mmal"},
 	"internal/config":      {"github.com/goccy/go-yaml/"},
@@ -30,6 +30,7 @@ var allowed = map[string][]string{
 	"internal/vcemu":       {"internal/mmal", "internal/vcemu/h264", "internal/vcemu/scene"},
 	"internal/vcemu/h264":  {},
 	"internal/vcemu/scene": {},
+	"internal/vchiq":       {"internal/mmal"},
 	"internal/webd":        {"internal/camera"},
 }
 

@@ -63,7 +63,7 @@ func TestRefusals(t *testing.T) {
 			[]string{"camera.annotate.text"}},
 		{"unknown flag", []string{"--bogus"}, exitGiveUp, []string{"-bogus"}},
 		{"scene without emulation", []string{"--config", good, "--scene", "x.y4m"}, exitGiveUp, []string{"add --emulate"}},
-		{"board", []string{"--config", good}, exitGiveUp, []string{"start it with --emulate"}},
+		{"no board", []string{"--config", good}, exitGiveUp, []string{"no Raspberry Pi); --emulate runs without a board"}},
 		{"stray argument", []string{"start"}, exitGiveUp, []string{`"start"`}},
 		{"TLS", []string{"--emulate", "--config", file("tls.yaml", "rtsp: {tls_listen: \":8555\"}\n")}, exitGiveUp, []string{"tls_listen"}},
 	}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/camkrazy/camkrazy/internal/mmal"
+	"github.com/camkrazy/camkrazy/internal/vchiq"
+)
+
+const (
+	// boardTries and boardPause are how often VideoCore is asked for its MMAL service before it counts as one that has
+	// none. A program that was killed a moment ago may still be in the way.
+	boardTries = 5
+	boardPause = time.Second
+)
+
+// openBoard opens the MMAL service of a board's VideoCore. What a restart cannot help against is giveUp.
+func openBoard(ctx context.Context) (mmal.Transport, error) {
+	return tryBoard(ctx, vchiq.Dial)
+}
+
+func tryBoard(ctx context.Context, dial func(context.Context) (mmal.Transport, error)) (mmal.Transport, error) {
+	for try := 1; ; try++ {
+		t, err := dial(ctx)
+		if err == nil {
+			return traced(t), nil
+		}
+		refusal, _ := errors.AsType[*vchiq.Error](err)
+		switch {
+		case errors.Is(err, errors.ErrUnsupported), errors.Is(err, vchiq.ErrVersion):
+			return nil, withoutBoard(err)
+		case refusal == nil || !refusal.Lasting():
+			return nil, err
+		case refusal.Unreachable() || try == boardTries:
+			return nil, withoutBoard(err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(boardPause):
+		}
+	}
+}
+
+// withoutBoard says what can be done on this machine.
+func withoutBoard(err error) error {
+	return giveUp{fmt.Errorf("%w; --emulate runs without a board", err)}
+}
