@@ -30,7 +30,7 @@ func (t *tracer) line(arrow, text string) {
 
 // Send implements Transport.
 func (t *tracer) Send(msg, bulk []byte) error {
-	t.line(">", describe(msg, true))
+	t.line(">", Describe(msg, true))
 	if bulk != nil {
 		t.line(">", fmt.Sprintf("bulk of %d bytes", len(bulk)))
 	}
@@ -44,7 +44,7 @@ func (t *tracer) Receive() (Delivery, error) {
 	case err != nil:
 		t.line("<", "end: "+err.Error())
 	case d.Kind == DeliveryMessage:
-		t.line("<", describe(d.Data, false))
+		t.line("<", Describe(d.Data, false))
 	case d.Kind == DeliveryBulk:
 		t.line("<", fmt.Sprintf("bulk %d of %d bytes", d.Cookie, len(d.Data)))
 	default:
@@ -53,8 +53,9 @@ func (t *tracer) Receive() (Delivery, error) {
 	return d, err
 }
 
-// describe renders a message on one line.
-func describe(msg []byte, fromClient bool) string {
+// Describe renders a message on one line: its name and its decoded fields, or what is wrong with it. fromClient says who
+// sent it, for the two sides' bodies differ.
+func Describe(msg []byte, fromClient bool) string {
 	h, err := DecodeHeader(msg)
 	if err != nil {
 		return err.Error()
