@@ -20,7 +20,7 @@ test: ## run every test, with the players that judge the streams (installs them:
 
 race: ## the tests of what runs at the same time, with the race detector
 	tools/testdeps
-	CGO_ENABLED=1 go test -race ./internal/mmal ./internal/camera ./internal/rtspd ./internal/webd ./internal/vcemu ./internal/vchiq
+	CGO_ENABLED=1 go test -race ./internal/mmal ./internal/camera ./internal/rtspd ./internal/webd ./internal/vcemu ./internal/vcemu/slots ./internal/vchiq
 
 lint: ## gofmt, vet, go fix, staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }

@@ -32,6 +32,7 @@ var allowed = map[string][]string{
 	"internal/vcemu":       {"internal/mmal", "internal/vcemu/h264", "internal/vcemu/scene"},
 	"internal/vcemu/h264":  {},
 	"internal/vcemu/scene": {},
+	"internal/vcemu/slots": {"internal/mmal", "internal/vcemu"},
 	"internal/vchiq":       {"internal/mmal"},
 	"internal/webd":        {"internal/camera"},
 }

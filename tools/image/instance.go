@@ -89,6 +89,11 @@ func (c instanceConfig) adapt(o options, s *secrets) error {
 		shell.section("ExtraFilePaths")["/etc/breakglass.authorized_keys"] = s.keysPath
 		shell["CommandLineFlags"] = []any{"-authorized_keys=/etc/breakglass.authorized_keys"}
 	}
+	if o.extra != "" {
+		list, _ := c["Packages"].([]any)
+		c["Packages"] = append(list, o.extra)
+		packages.section(o.extra)["DontStart"] = true
+	}
 	if o.emulate {
 		flags, _ := main["CommandLineFlags"].([]any)
 		main["CommandLineFlags"] = append(flags, "--emulate")

@@ -209,6 +209,18 @@ func TestAdaptKeys(t *testing.T) {
 	}
 }
 
+// TestAdaptExtra: a test's own program is there, and waits to be started.
+func TestAdaptExtra(t *testing.T) {
+	c := instanceConfig{"Packages": []any{"a"}}
+	if err := c.adapt(options{root: repository(t), extra: "b"}, &secrets{}); err != nil {
+		t.Fatal(err)
+	}
+	got := []any{c["Packages"], c.section("PackageConfig")["b"]}
+	if diff := cmp.Diff([]any{[]any{"a", "b"}, map[string]any{"DontStart": true}}, got); diff != "" {
+		t.Errorf("packages and their configuration (-want +got):\n%s", diff)
+	}
+}
+
 func TestCopyInstanceMistakes(t *testing.T) {
 	tests := []struct {
 		name  string

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -48,11 +49,12 @@ users: [{name: viewer, password: %s}]
 // product is the built image and what its owner knows.
 type product struct {
 	image    qemu.Disk
-	tool     string // the built tools/image
-	root     string // the repository that it was built from
-	secrets  string // folder
-	temp     string // folder for what a killed tool leaves behind
-	password string // gokrazy's
+	tool     string   // the built tools/image
+	root     string   // the repository that it was built from
+	secrets  string   // folder
+	temp     string   // folder for what a killed tool leaves behind
+	flags    []string // further ones of the tool
+	password string   // gokrazy's
 	viewer   *url.Userinfo
 }
 
@@ -63,7 +65,7 @@ func build(t *testing.T) product {
 	watch := rand.Text()
 	p := product{
 		image: qemu.Disk(filepath.Join(dir, "camkrazy.img")), tool: filepath.Join(dir, "image"), root: abs(t, root),
-		secrets: filepath.Join(dir, "secrets"), temp: t.TempDir(), password: rand.Text(), viewer: url.UserPassword("viewer", watch),
+		secrets: filepath.Join(dir, "secrets"), temp: t.TempDir(), flags: []string{"-emulate"}, password: rand.Text(), viewer: url.UserPassword("viewer", watch),
 	}
 	if err := os.Mkdir(p.secrets, 0o700); err != nil {
 		t.Fatal(err)
@@ -100,7 +102,7 @@ func (p product) make(t *testing.T) {
 
 // command is tools/image at work on this product. Ending ctx ends it with all that it has started.
 func (p product) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, p.tool, append([]string{"-root", p.root, "-secrets", p.secrets, "-emulate"}, args...)...)
+	cmd := exec.CommandContext(ctx, p.tool, slices.Concat([]string{"-root", p.root, "-secrets", p.secrets}, p.flags, args)...)
 	cmd.Env = append(os.Environ(), "TMPDIR="+p.temp)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
