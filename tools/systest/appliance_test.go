@@ -76,19 +76,34 @@ func testFeeds(t *testing.T, b *board, d time.Duration) {
 // countPictures counts a feed's pictures and those that should have been between them, by their stamps.
 func countPictures(t *testing.T, f feed, gray []byte) (n, missing int) {
 	t.Helper()
-	var last uint32
+	s := stamps{feed: f}
 	for ; len(gray) >= f.width*f.height; gray = gray[f.width*f.height:] {
-		number, ok := scene.ReadStamp(gray[:f.width*f.height], f.width, f.width, f.height)
-		if !ok || n > 0 && number <= last {
-			t.Fatalf("%s: picture %d has number %d (readable: %v), after %d", f.name, n, number, ok, last)
+		if err := s.add(gray[:f.width*f.height]); err != nil {
+			t.Fatal(err)
 		}
-		if n > 0 {
-			missing += (int(number-last) - 1) / f.step
-		}
-		last = number
-		n++
 	}
-	return n, missing
+	return s.n, s.missing
+}
+
+// stamps reads the numbers of a feed's pictures.
+type stamps struct {
+	feed       feed
+	n, missing int
+	last       uint32
+}
+
+// add reads the next picture's number, which must be higher.
+func (s *stamps) add(gray []byte) error {
+	number, ok := scene.ReadStamp(gray, s.feed.width, s.feed.width, s.feed.height)
+	if !ok || s.n > 0 && number <= s.last {
+		return fmt.Errorf("%s: picture %d has number %d (readable: %v), after %d", s.feed.name, s.n, number, ok, s.last)
+	}
+	if s.n > 0 {
+		s.missing += (int(number-s.last) - 1) / s.feed.step
+	}
+	s.last = number
+	s.n++
+	return nil
 }
 
 // testSnapshot fetches the JPEG with and without the password.

@@ -58,6 +58,12 @@ const cardRate = 10 << 20
 // newSlowBoard makes a board whose card takes so many bytes in a second.
 func newSlowBoard(t *testing.T, p product, writeRate int64) *board {
 	t.Helper()
+	return newBoardWith(t, p, qemu.Config{WriteRate: writeRate})
+}
+
+// newBoardWith makes a board of which something is special.
+func newBoardWith(t *testing.T, p product, cfg qemu.Config) *board {
+	t.Helper()
 	disk, err := p.image.Clone(filepath.Join(t.TempDir(), "card.img"))
 	if err != nil {
 		t.Fatal(err)
@@ -66,9 +72,8 @@ func newSlowBoard(t *testing.T, p product, writeRate int64) *board {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := qemu.New(qemu.Config{
-		Disk: disk, Console: console, Ports: []int{rtspPort, webPort, gokrazyPort, rsyncPort}, WriteRate: writeRate,
-	})
+	cfg.Disk, cfg.Console, cfg.Ports = disk, console, []int{rtspPort, webPort, gokrazyPort, rsyncPort}
+	m, err := qemu.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,19 +167,32 @@ func (b *board) ffmpeg(ctx context.Context, f feed, args ...string) *exec.Cmd {
 
 // picture decodes one picture of a feed.
 func (b *board) picture(ctx context.Context, f feed) error {
+	_, err := b.pictureNumber(ctx, f)
+	return err
+}
+
+// newerPicture says whether a feed shows a picture of at least that number.
+func (b *board) newerPicture(ctx context.Context, f feed, number uint64) bool {
+	n, err := b.pictureNumber(ctx, f)
+	return err == nil && uint64(n) >= number
+}
+
+// pictureNumber decodes one picture of a feed and reads its number.
+func (b *board) pictureNumber(ctx context.Context, f feed) (uint32, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	gray, err := b.ffmpeg(ctx, f, "-frames:v", "1", "-").Output()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if len(gray) != f.width*f.height {
-		return fmt.Errorf("got %d pixels, want %dx%d", len(gray), f.width, f.height)
+		return 0, fmt.Errorf("got %d pixels, want %dx%d", len(gray), f.width, f.height)
 	}
-	if _, ok := scene.ReadStamp(gray, f.width, f.width, f.height); !ok {
-		return errors.New("the picture has no stamp")
+	n, ok := scene.ReadStamp(gray, f.width, f.width, f.height)
+	if !ok {
+		return 0, errors.New("the picture has no stamp")
 	}
-	return nil
+	return n, nil
 }
 
 // get asks the appliance's web server as the viewer.
@@ -206,15 +224,24 @@ func (b *board) request(ctx context.Context, port int, method, path, user, passw
 
 func (b *board) status(t *testing.T) webd.Status {
 	t.Helper()
-	rsp, body, err := b.get(t.Context(), "/status.json")
+	st, err := b.readStatus(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	var st webd.Status
-	if err := json.Unmarshal(body, &st); err != nil || rsp.StatusCode != http.StatusOK {
-		t.Fatalf("/status.json: %s (%v) %s", rsp.Status, err, body)
-	}
 	return st
+}
+
+// readStatus reads /status.json.
+func (b *board) readStatus(ctx context.Context) (webd.Status, error) {
+	var st webd.Status
+	rsp, body, err := b.get(ctx, "/status.json")
+	if err != nil {
+		return st, err
+	}
+	if rsp.StatusCode != http.StatusOK {
+		return st, fmt.Errorf("/status.json: %s", rsp.Status)
+	}
+	return st, json.Unmarshal(body, &st)
 }
 
 // sensorDrops counts the frames that the emulated sensor dropped for want of CPU time.

@@ -4,11 +4,14 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"html"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 )
 
 // daemonPath is the daemon's name among gokrazy's services.
@@ -38,7 +41,12 @@ func (b *board) gokrazyStatus(ctx context.Context) (gokrazyStatus, error) {
 
 // killDaemon has gokrazy send SIGKILL to the daemon.
 func (b *board) killDaemon(ctx context.Context) error {
-	service := url.Values{"path": {daemonPath}}
+	return b.service(ctx, "/restart", daemonPath, map[string]string{"signal": "kill"})
+}
+
+// service asks gokrazy to do something with a service: /stop or /restart.
+func (b *board) service(ctx context.Context, action, path string, values map[string]string) error {
+	service := url.Values{"path": {path}}
 	rsp, _, err := b.request(ctx, gokrazyPort, http.MethodGet, "/status?"+service.Encode(), "gokrazy", b.p.password)
 	if err != nil {
 		return err
@@ -51,12 +59,15 @@ func (b *board) killDaemon(ctx context.Context) error {
 		}
 	}
 	if token == nil {
-		return fmt.Errorf("gokrazy's page of the daemon: %s, and no token", rsp.Status)
+		return fmt.Errorf("gokrazy's page of %s: %s, and no token", path, rsp.Status)
 	}
-	form := url.Values{"path": {daemonPath}, "signal": {"kill"}, "xsrftoken": {token.Value}}
+	form := url.Values{"path": {path}, "xsrftoken": {token.Value}}
+	for key, value := range values {
+		form.Set(key, value)
+	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+b.Addr(gokrazyPort)+"/restart", strings.NewReader(form.Encode()))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+b.Addr(gokrazyPort)+action, strings.NewReader(form.Encode()))
 	if err != nil {
 		return err
 	}
@@ -69,16 +80,25 @@ func (b *board) killDaemon(ctx context.Context) error {
 	}
 	rsp.Body.Close()
 	if rsp.StatusCode != http.StatusSeeOther {
-		return fmt.Errorf("gokrazy answers %s", rsp.Status)
+		return fmt.Errorf("%s of %s: gokrazy answers %s", action, path, rsp.Status)
 	}
 	return nil
 }
 
 // firstLogLine reads the oldest line that gokrazy keeps of what the daemon wrote.
 func (b *board) firstLogLine(ctx context.Context) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	query := url.Values{"path": {daemonPath}, "stream": {"both"}}
+	text, err := b.serviceLog(ctx, daemonPath)
+	first, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	if err == nil && first == "" {
+		err = errors.New("no line in the log")
+	}
+	return first, err
+}
+
+// serviceLog reads what gokrazy keeps of what a service wrote. The page goes on for ever: what comes in a while is all.
+func (b *board) serviceLog(ctx context.Context, path string) (string, error) {
+	const while = 700 * time.Millisecond
+	query := url.Values{"path": {path}, "stream": {"both"}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+b.Addr(gokrazyPort)+"/log?"+query.Encode(), nil)
 	if err != nil {
 		return "", err
@@ -89,13 +109,17 @@ func (b *board) firstLogLine(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer rsp.Body.Close()
-	lines := bufio.NewScanner(rsp.Body)
-	for lines.Scan() {
-		if strings.TrimSpace(lines.Text()) != "" {
-			return lines.Text(), nil
+	quiet := time.AfterFunc(callTimeout, func() { rsp.Body.Close() })
+	defer quiet.Stop()
+	var text strings.Builder
+	for lines := bufio.NewScanner(rsp.Body); lines.Scan(); quiet.Reset(while) {
+		// Server-sent events, with HTML's entities.
+		line, _ := strings.CutPrefix(lines.Text(), "data: ")
+		if line = html.UnescapeString(line); line != "" {
+			text.WriteString(line + "\n")
 		}
 	}
-	return "", fmt.Errorf("no line in the log (%w)", lines.Err())
+	return text.String(), nil
 }
 
 // testStatusPage looks at gokrazy's own page.

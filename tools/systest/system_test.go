@@ -19,24 +19,27 @@ func TestSystem(t *testing.T) {
 	t.Run("appliance", func(t *testing.T) { testAppliance(t, p, e) })
 	t.Run("supervision", func(t *testing.T) { testSupervision(t, p, e) })
 	t.Run("update", func(t *testing.T) { testUpdate(t, p, e) })
+	t.Run("videocore", func(t *testing.T) { testVideoCore(t, p, e) })
 	t.Run("other firmware", func(t *testing.T) { testOtherFirmware(t, p, e) })
 }
 
 // effort is how long to look: enough for each change, or LONG=1 for a release.
 type effort struct {
-	long      bool
-	play      time.Duration // of both feeds
-	quiet     time.Duration // in which nothing may be written to the card
-	kills     int           // of the daemon
-	powerCuts int           // during updates
-	bootCuts  []int64       // power cuts while the boot partition is written, in percent of it
-	seed      uint64        // of the power cuts' moments
+	long       bool
+	play       time.Duration // of both feeds
+	quiet      time.Duration // in which nothing may be written to the card
+	kills      int           // of the daemon
+	powerCuts  int           // during updates
+	stream     time.Duration // from a board with the kernel's own driver
+	boardKills int           // of its daemon
+	bootCuts   []int64       // power cuts while the boot partition is written, in percent of it
+	seed       uint64        // of the power cuts' moments
 }
 
 func newEffort(t *testing.T) effort {
-	e := effort{play: 20 * time.Second, quiet: time.Minute, kills: 5, powerCuts: 3, bootCuts: []int64{90}, seed: rand.Uint64()}
+	e := effort{play: 20 * time.Second, quiet: time.Minute, kills: 5, powerCuts: 3, stream: 30 * time.Second, boardKills: 5, bootCuts: []int64{90}, seed: rand.Uint64()}
 	if long := os.Getenv("LONG"); long != "" && long != "0" {
-		e = effort{long: true, play: 30 * time.Second, quiet: 10 * time.Minute, kills: 100, powerCuts: 20, bootCuts: []int64{1, 25, 50, 75, 85, 90, 95}, seed: e.seed}
+		e = effort{long: true, play: 30 * time.Second, quiet: 10 * time.Minute, kills: 100, powerCuts: 20, stream: 30 * time.Minute, boardKills: 200, bootCuts: []int64{1, 25, 50, 75, 85, 90, 95}, seed: e.seed}
 	}
 	if text := os.Getenv("SEED"); text != "" {
 		seed, err := strconv.ParseUint(text, 10, 64)

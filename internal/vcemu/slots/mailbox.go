@@ -21,6 +21,7 @@ const (
 	tagEnd             tag    = 0
 	tagRevision        tag    = 0x00000001 // seconds since 1970
 	tagVariant         tag    = 0x00000002
+	tagHash            tag    = 0x00000003 // of the firmware's source: 20 bytes
 	tagBoardModel      tag    = 0x00010001
 	tagBoardRevision   tag    = 0x00010002
 	tagClocks          tag    = 0x00010007 // pairs of parent and clock, up to a pair of zeroes
@@ -39,7 +40,7 @@ const (
 	tagSetPowerState   tag    = 0x00028001
 	tagSetDomainState  tag    = 0x00038030
 	tagVCHIQ           tag    = 0x00048010 // address of slot zero; 0 is the answer that says yes
-	variantStart       uint32 = 1          // start_x.elf is not told apart from start.elf
+	variantStartX      uint32 = 2          // of unknown, start, start_x, start_db, start_cd
 	boardModel         uint32 = 0
 	boardRevision      uint32 = 0x00a02082 // a Raspberry Pi 3 Model B
 	temperature        uint32 = 45_000
@@ -111,7 +112,9 @@ func (v *VideoCore) property(t tag, value, room uint32) (n uint32, known bool) {
 	case tagRevision:
 		words = []uint32{v.cfg.Revision}
 	case tagVariant:
-		words = []uint32{variantStart}
+		words = []uint32{variantStartX}
+	case tagHash:
+		words = make([]uint32, min(room/4, 5))
 	case tagBoardModel:
 		words = []uint32{boardModel}
 	case tagBoardRevision:
