@@ -42,9 +42,9 @@ flash: ## write the appliance to a card (DISK=/dev/sdX), after showing what it e
 update: ## bring the appliance on the network up to date (HOST=camkrazy)
 	go run ./tools/image -update $(HOST)
 
-systest: ## build the appliance, boot it in QEMU and judge it from outside (LONG=1 looks longer, for an hour)
+systest: ## build the appliance, boot it in QEMU and judge it from outside (LONG=1 looks longer)
 	tools/systest/deps
-	CAMKRAZY_SYSTEST=1 go test -count=1 -v -timeout 170m ./tools/systest
+	CAMKRAZY_SYSTEST=1 go test -count=1 -v -p 1 -timeout 170m ./tools/qemu-videocore/... ./tools/systest
 
 bench: ## encoding and RTP throughput, allocations for each access unit
 	@tools/bench

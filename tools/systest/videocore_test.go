@@ -297,22 +297,25 @@ func testBoardKills(t *testing.T, b *videoCoreBoard, kills int) {
 
 // testFaults has VideoCore misbehave. The daemon says what happened, and pictures come again.
 func testFaults(t *testing.T, b *videoCoreBoard) {
+	tamper := func(f slots.Tamper) func(*slots.VideoCore) {
+		return func(v *slots.VideoCore) { v.Tamper(f) }
+	}
 	faults := []struct {
 		name  string
 		begin func(*slots.VideoCore)
 		end   func(*slots.VideoCore) // nil if it ends by itself
+		said  string                 // in the daemon's log; "" if it has nothing to say
 	}{
-		{"closes the service", (*slots.VideoCore).CloseServices, nil},
-		{"silent in the middle of a request", func(v *slots.VideoCore) {
-			v.Tamper(slots.Silence(mmal.BufferToHost))
-		}, func(v *slots.VideoCore) { v.Tamper(nil) }},
-		{"garbage", func(v *slots.VideoCore) { v.Tamper(slots.Garbage(mmal.BufferToHost)) }, nil},
-		{"unknown port", func(v *slots.VideoCore) { v.Tamper(slots.UnknownPort()) }, nil},
-		{"a buffer twice", func(v *slots.VideoCore) { v.Tamper(slots.Twice()) }, nil},
-		{"message to a port that is none", func(v *slots.VideoCore) { v.Inject(5, 3000, 3001, []byte("hello?")) }, nil},
+		{"closes the service", (*slots.VideoCore).CloseServices, nil, "MMAL service closed by VideoCore"},
+		{"silent in the middle of a request", tamper(slots.Silence(mmal.BufferToHost)), tamper(nil), "did not answer in time"},
+		{"garbage", tamper(slots.Garbage(mmal.BufferToHost)), nil, "firmware broke the MMAL protocol"},
+		{"unknown port", tamper(slots.UnknownPort()), nil, "buffer that the firmware does not have"},
+		{"a buffer twice", tamper(slots.Twice()), nil, "buffer that the firmware does not have"},
+		{"message to a port that is none", func(v *slots.VideoCore) { v.Inject(5, 3000, 3001, []byte("hello?")) }, nil, ""},
 	}
 	for _, f := range faults {
 		t.Run(f.name, func(t *testing.T) {
+			before := strings.Count(b.daemonLog(t), f.said)
 			began := time.Now()
 			f.begin(b.host.GPU().Slots)
 			if f.end != nil {
@@ -334,15 +337,24 @@ func testFaults(t *testing.T, b *videoCoreBoard) {
 			}
 			b.host.GPU().Slots.Tamper(nil)
 			t.Logf("both feeds show pictures %.1f s after it", time.Since(began).Seconds())
+			if log := b.daemonLog(t); f.said != "" && strings.Count(log, f.said) <= before {
+				t.Errorf("the daemon's log does not say %q:\n%s", f.said, log)
+			}
 		})
 	}
+	text := b.daemonLog(t)
+	if strings.Contains(text, "panic:") || strings.Contains(text, "goroutine ") {
+		t.Errorf("the daemon panicked:\n%s", text)
+	}
+}
+
+func (b *board) daemonLog(t *testing.T) string {
+	t.Helper()
 	text, err := b.serviceLog(t.Context(), daemonPath)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if strings.Contains(text, "panic:") || strings.Contains(text, "goroutine ") {
-		t.Errorf("the daemon panicked:\n%s", text)
-	}
+	return text
 }
 
 // waitRestart waits until the daemon has given up, and its service is closed.
