@@ -20,7 +20,8 @@ test: ## run every test, with the players that judge the streams (installs them:
 
 race: ## the tests of what runs at the same time, with the race detector
 	tools/testdeps
-	CGO_ENABLED=1 go test -race ./internal/mmal ./internal/camera ./internal/rtspd ./internal/webd ./internal/vcemu ./internal/vcemu/slots ./internal/vchiq
+	CGO_ENABLED=1 go test -race ./internal/mmal ./internal/camera ./internal/rtspd ./internal/webd ./internal/vcemu ./internal/vcemu/slots ./internal/vchiq ./internal/recording \
+		./tools/qemu-videocore/host
 
 lint: ## gofmt, vet, go fix, staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }
@@ -37,10 +38,10 @@ image: ## build the appliance for an SD card: build/camkrazy.img; prints its add
 	go run ./tools/image
 
 flash: ## write the appliance to a card (DISK=/dev/sdX), after showing what it erases and asking
-	go run ./tools/flash $(if $(filter 1,$(FORCE)),-force) $(DISK)
+	go run ./tools/flash $(if $(filter 1,$(FORCE)),-force) $(if $(DISK),'$(DISK)')
 
 update: ## bring the appliance on the network up to date (HOST=camkrazy)
-	go run ./tools/image -update $(HOST)
+	go run ./tools/image -update '$(HOST)'
 
 systest: ## build the appliance, boot it in QEMU and judge it from outside (LONG=1 looks longer)
 	tools/systest/deps

@@ -14,6 +14,7 @@ require (
 	github.com/miekg/dns v1.1.61
 	github.com/pion/rtcp v1.2.17
 	github.com/pion/rtp v1.10.5
+	golang.org/x/crypto v0.55.0
 	golang.org/x/mod v0.18.0
 	golang.org/x/net v0.58.0
 	golang.org/x/sync v0.23.0

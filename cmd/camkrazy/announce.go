@@ -47,7 +47,7 @@ func newAnnouncer(cfg config.Config, rtsp, web net.Addr, log *slog.Logger) (*mdn
 		services = append(services, mdns.Service{Type: "_rtsp._tcp", Port: port, Text: path})
 	}
 	if port := publicPort(web); port != 0 {
-		services = append(services, mdns.Service{Type: "_http._tcp", Port: port})
+		services = append(services, mdns.Service{Type: "_http._tcp", Port: port, Text: map[string]string{"path": "/camera.jpg"}})
 	}
 	if len(services) == 0 {
 		return nil, nil

@@ -77,7 +77,7 @@ func newAppliance(cfg config.Config, o options, ram *ram) (*appliance, error) {
 // transport chooses between the board and its emulation: the one place where the two differ.
 func (a *appliance) transport(o options, log *slog.Logger) (func(context.Context) (mmal.Transport, error), error) {
 	if !o.emulate {
-		return openBoard, nil
+		return openBoard, findBoard()
 	}
 	vc := vcemu.Config{Logger: log}
 	if o.scene != "" {

@@ -13,9 +13,21 @@ import (
 const (
 	// boardTries and boardPause are how often VideoCore is asked for its MMAL service before it counts as one that has
 	// none. A program that was killed a moment ago may still be in the way.
-	boardTries = 5
+	boardTries = 30
 	boardPause = time.Second
 )
+
+// findBoard says at once what no wait can help against: that this machine has no VideoCore, or not for this user.
+func findBoard() error {
+	d, err := vchiq.Open()
+	if err == nil {
+		return d.Close()
+	}
+	if refusal, is := errors.AsType[*vchiq.Error](err); errors.Is(err, errors.ErrUnsupported) || is && refusal.Unreachable() {
+		return withoutBoard(err)
+	}
+	return nil // whoever opens the service sees it too
+}
 
 // openBoard opens the MMAL service of a board's VideoCore. What a restart cannot help against is giveUp.
 func openBoard(ctx context.Context) (mmal.Transport, error) {

@@ -21,17 +21,20 @@ const (
 
 // load reads the configuration: the named file, or the first one that exists.
 func load(path string) (config.Config, error) {
-	if path == "" {
+	named := path != ""
+	if !named {
 		path = shippedConfig
 		if _, err := os.Stat(savedConfig); err == nil {
 			path = savedConfig
 		}
 	}
 	cfg, err := config.Load(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && named:
+		return cfg, fmt.Errorf("%s: no such file", path)
+	case errors.Is(err, fs.ErrNotExist):
 		return cfg, fmt.Errorf("%s: no such file: name a configuration with --config FILE", path)
-	}
-	if err != nil {
+	case err != nil:
 		return cfg, err
 	}
 	if cfg.RTSP.TLSAddr != "" || cfg.HTTP.TLSAddr != "" {

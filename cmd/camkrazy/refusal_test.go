@@ -42,7 +42,7 @@ func TestRefusals(t *testing.T) {
 			[]string{"bad.yaml", "line 2: camera.framerat", "line 3: camera.rotation", "line 5: streams.hq.bitrate"}},
 		{"bad configuration, checked", []string{"--check", "--config", bad}, exitFailed,
 			[]string{"bad.yaml", "line 2", "line 3", "line 5"}},
-		{"no configuration", []string{"--emulate", "--config", "/nowhere.yaml"}, exitGiveUp, []string{"/nowhere.yaml: no such file: name"}},
+		{"no configuration", []string{"--emulate", "--config", "/nowhere.yaml"}, exitGiveUp, []string{"/nowhere.yaml: no such file"}},
 		{"RTSP port in use", []string{"--emulate", "--config", file("rtsp.yaml", "rtsp: {listen: \""+taken+"\"}\n")}, exitFailed,
 			[]string{taken + ": address already in use"}},
 		{"web port in use", []string{"--emulate", "--config",

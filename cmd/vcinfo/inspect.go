@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/camkrazy/camkrazy/internal/mmal"
 	"github.com/camkrazy/camkrazy/internal/recording"
@@ -17,8 +18,9 @@ func inspect(ctx context.Context, r *report, open opener, o options) error {
 		ask(ctx, r, open, nil)
 		return nil
 	}
-	file, err := os.Create(o.record)
+	file, err := createFile(o.record)
 	if err != nil {
+		ask(ctx, r, open, nil)
 		return fmt.Errorf("record: %w", err)
 	}
 	var rec *recording.Recorder
@@ -32,6 +34,14 @@ func inspect(ctx context.Context, r *report, open opener, o options) error {
 		err = recordFailure(file, r.notes(), opened)
 	}
 	return errors.Join(err, file.Close())
+}
+
+// createFile makes a file, and its folder.
+func createFile(path string) (*os.File, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, err
+	}
+	return os.Create(path)
 }
 
 // notes are what a recording says of the machine.

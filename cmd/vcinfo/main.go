@@ -79,15 +79,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	defer stop()
 	r := newReport(machine{root: "/", board: host.Board()}, o.emulate)
-	if err := inspect(ctx, r, open, o); err != nil {
-		fmt.Fprintf(stderr, "vcinfo: %v\n", err)
-		return 1
+	recorded := inspect(ctx, r, open, o)
+	if recorded != nil {
+		fmt.Fprintf(stderr, "vcinfo: %v\n", recorded)
 	}
 	if err := write(stdout, r, o.json); err != nil {
 		fmt.Fprintf(stderr, "vcinfo: %v\n", err)
 		return 1
 	}
-	if len(r.Findings) > 0 {
+	if recorded != nil || len(r.Findings) > 0 {
 		return 1
 	}
 	return 0

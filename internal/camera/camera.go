@@ -100,7 +100,9 @@ func (c *Camera) Run(ctx context.Context) error {
 // session opens the service, and runs one pipeline on it.
 func (c *Camera) session(ctx context.Context) error {
 	transport, err := c.open(ctx)
-	if err != nil {
+	if err != nil && ctx.Err() != nil {
+		return nil
+	} else if err != nil {
 		return fmt.Errorf("open MMAL service: %w", err)
 	}
 	client := mmal.New(transport, c.log)

@@ -19,7 +19,7 @@ var ErrNoCamera = errors.New("no camera found: check the ribbon cable at both en
 var ErrImpossible = errors.New("not possible with this camera")
 
 // ErrNoSupport says that the firmware that booted has no camera in it.
-var ErrNoSupport = errors.New("the firmware that booted has no camera support: config.txt needs start_x=1 and gpu_mem=128 or more")
+var ErrNoSupport = errors.New("the firmware that booted has no camera support: config.txt needs start_x=1 and gpu_mem=256")
 
 const (
 	previewPort = 0
@@ -133,14 +133,36 @@ func (s *session) findSensor(ctx context.Context) error {
 	return nil
 }
 
+const (
+	// sensorTries and sensorPause are how often the camera's component is asked for before the firmware counts as one
+	// that has none: while it still tidies up after a program that was killed, it gives the same answer.
+	sensorTries = 10
+	sensorPause = time.Second
+)
+
+// createSensor makes the camera component.
+func (s *session) createSensor(ctx context.Context) error {
+	for try := 1; ; try++ {
+		var err error
+		s.sensor, err = s.create(ctx, "ril.camera", s.event)
+		switch {
+		case !errors.Is(err, mmal.ENoMem):
+			return err
+		case try == sensorTries:
+			return fmt.Errorf("%w (%w)", ErrNoSupport, err)
+		case try == 1:
+			s.log.Warn("camera is refused, asking again", "err", err)
+		}
+		if !sleep(ctx, sensorPause) {
+			return err
+		}
+	}
+}
+
 // buildSensor makes the camera component ready to capture, with the null sink on its preview that keeps exposure and
 // white balance running.
 func (s *session) buildSensor(ctx context.Context) error {
-	var err error
-	s.sensor, err = s.create(ctx, "ril.camera", s.event)
-	if errors.Is(err, mmal.ENoMem) {
-		return fmt.Errorf("%w (%w)", ErrNoSupport, err)
-	} else if err != nil {
+	if err := s.createSensor(ctx); err != nil {
 		return err
 	}
 	if len(s.sensor.Outputs) <= stillPort {

@@ -84,7 +84,9 @@ func (c *Client) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		<-running.Done()
-		c.transport.Close()
+		if err := c.transport.Close(); err != nil {
+			c.log.Error("MMAL service does not close", "err", err)
+		}
 	})
 	wg.Go(func() {
 		if err := c.write(running); err != nil {

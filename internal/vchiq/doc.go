@@ -1,7 +1,7 @@
 // Package vchiq carries MMAL messages and bulk transfers between this process and VideoCore through /dev/vchiq.
 //
-// Open and Device.OpenMMAL, or Dial for both, give a Service, which is an mmal.Transport. This is the only package
-// with unsafe and with ioctls. What follows is the kernel's interface as it is used here, for a 64-bit process; all
+// Open and Device.OpenMMAL, or Dial for both, give a Service, which is an mmal.Transport. It is the product's only
+// package with unsafe and with ioctls. What follows is the kernel's interface as it is used here, for a 64-bit process; all
 // numbers are little-endian, offsets and sizes in bytes. The source is Linux 6.12,
 // drivers/staging/vc04_services/interface/vchiq_arm: vchiq_ioctl.h, vchiq_dev.c and vchiq_core.h; layout_test.go
 // compares with what a C compiler made of them.

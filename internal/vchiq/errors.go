@@ -52,7 +52,7 @@ func (e *Error) Hint() string {
 	}
 	switch e.Errno {
 	case syscall.EIO:
-		return "the firmware has no MMAL service: start_x.elf or start4x.elf is needed, which gpu_mem=128 and " +
+		return "the firmware has no MMAL service: start_x.elf or start4x.elf is needed, which gpu_mem=256 and " +
 			"start_x=1 in config.txt select"
 	case syscall.EEXIST:
 		return "the driver has no room for another service"

@@ -52,6 +52,9 @@ func (m machine) disk(path string) (disk, error) {
 		if _, err := os.Stat(filepath.Join(m.sys, "class", "block", d.name, "partition")); err == nil {
 			return d, fmt.Errorf("%s is a partition: name the whole disk", path)
 		}
+		if _, err := os.Stat(path); err != nil {
+			return d, fmt.Errorf("%s does not exist", path)
+		}
 		return d, fmt.Errorf("%s is not a disk", path)
 	}
 	d.size = 512 * readInt(filepath.Join(dir, "size"))

@@ -134,7 +134,7 @@ func TestDisk(t *testing.T) {
 		{"a partition", "/dev/sdb1", disk{}, "/dev/sdb1 is a partition: name the whole disk"},
 		{"a partition of a card", "/dev/mmcblk0p1", disk{}, "/dev/mmcblk0p1 is a partition: name the whole disk"},
 		{"another device", "/dev/null", disk{}, "/dev/null is not a disk"},
-		{"unplugged", "/dev/sdz", disk{}, "/dev/sdz is not a disk"},
+		{"unplugged", "/dev/sdz", disk{}, "/dev/sdz does not exist"},
 		{"a file with a disk's name", elsewhere, disk{}, elsewhere + " is not a disk"},
 		{"the folder", "/dev/", disk{}, strings.TrimSuffix(m.text("/dev/"), "/") + " is not a disk"},
 	}

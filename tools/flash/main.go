@@ -51,6 +51,10 @@ func (f *flasher) run(ctx context.Context, args []string) error {
 	if err := d.refusal(*force); err != nil {
 		return err
 	}
+	// A first build makes the secrets, which then would belong to root.
+	if _, err := os.Stat("secrets"); os.Getenv("SUDO_UID") != "" && errors.Is(err, os.ErrNotExist) {
+		return errors.New("there is no folder secrets yet: run make image first, as yourself")
+	}
 	d.describe(f.stdout)
 	if err := f.ask(d); err != nil {
 		return err
@@ -77,10 +81,6 @@ func (f *flasher) ask(d disk) error {
 
 // writeImage has gok write to the disk, and shows how far that is.
 func (f *flasher) writeImage(ctx context.Context, d disk) error {
-	// A first build makes the secrets, which then would belong to root.
-	if _, err := os.Stat("secrets"); os.Getenv("SUDO_UID") != "" && errors.Is(err, os.ErrNotExist) {
-		return errors.New("there is no folder secrets yet: run make image first, as yourself")
-	}
 	// The kernel lets nobody open a disk exclusively while any part of it is in use.
 	lock, err := os.OpenFile(d.path, os.O_RDWR|os.O_EXCL, 0)
 	if errors.Is(err, os.ErrPermission) {

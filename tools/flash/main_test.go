@@ -48,6 +48,7 @@ func (s *screen) take() string {
 
 func newSession(t *testing.T, stdin io.Reader) *session {
 	t.Helper()
+	t.Setenv("SUDO_UID", "") // of whoever runs the tests
 	s := &session{}
 	s.machine = newMachine(t)
 	s.machine.addCard(t)
@@ -115,8 +116,8 @@ func TestRunRefuses(t *testing.T) {
 		{"no disk, with force", []string{"-force"}, unnamed + candidates},
 		{"two disks", []string{"/dev/sdb", "/dev/sdb"}, unnamed + candidates},
 		{"a partition", []string{"/dev/sdb1"}, "/dev/sdb1 is a partition: name the whole disk" + candidates},
-		{"no such disk", []string{"/dev/sdz"}, "/dev/sdz is not a disk" + candidates},
-		{"the name only", []string{"sdb"}, "sdb is not a disk" + candidates},
+		{"no such disk", []string{"/dev/sdz"}, "/dev/sdz does not exist" + candidates},
+		{"the name only", []string{"sdb"}, "sdb does not exist" + candidates},
 		{"in use", []string{"-force", "/dev/sda"}, "/dev/sda1 is mounted on /; /dev/sda2 is swap space: unmount it first"},
 	}
 	for _, tt := range tests {
@@ -167,17 +168,17 @@ func TestRunWriteFails(t *testing.T) {
 	}
 }
 
-// TestSudoNeedsSecrets: the first build is not root's.
+// TestSudoNeedsSecrets: the first build is not root's. Nobody is asked before that is said.
 func TestSudoNeedsSecrets(t *testing.T) {
-	t.Setenv("SUDO_UID", "1000")
 	t.Chdir(t.TempDir())
-	s := newSession(t, nil)
-	d, err := s.machine.disk(s.machine.text("/dev/sdb"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.writeImage(t.Context(), d); err == nil || !strings.Contains(err.Error(), "run make image first") {
+	s := newSession(t, strings.NewReader("yes\n"))
+	t.Setenv("SUDO_UID", "1000")
+	err := s.run(t.Context(), []string{s.machine.text("/dev/sdb")})
+	if err == nil || !strings.Contains(err.Error(), "run make image first") {
 		t.Errorf("got %v, want what to do first", err)
+	}
+	if said := s.said.take(); strings.Contains(said, "yes") {
+		t.Errorf("asked %q", said)
 	}
 }
 
@@ -200,7 +201,6 @@ func TestWriteImage(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Setenv("PATH", dir)
-			t.Setenv("SUDO_UID", "")
 			s := newSession(t, nil)
 			// A file, which go writes to directly as to a terminal.
 			out, err := os.Create(filepath.Join(dir, "out"))

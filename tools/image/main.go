@@ -67,7 +67,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if err := fetchFirmware(ctx, o.root); err != nil || o.firmware {
 		return err
 	}
-	s, err := loadSecrets(o.secrets)
+	s, err := loadSecrets(o.secrets, o.update != "")
 	if err != nil {
 		return err
 	}

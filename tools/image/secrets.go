@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"golang.org/x/crypto/ssh"
+
 	"github.com/camkrazy/camkrazy/internal/config"
 )
 
@@ -33,8 +35,16 @@ type secrets struct {
 	keysPath        string        // SSH keys of those who may use breakglass, if the owner has made that file
 }
 
-// loadSecrets reads the secrets in dir and makes up those that are missing.
-func loadSecrets(dir string) (*secrets, error) {
+// loadSecrets reads the secrets in dir and makes up those that are missing; not for an update, which needs those that the
+// board has.
+func loadSecrets(dir string, update bool) (*secrets, error) {
+	if update {
+		for _, name := range []string{passwordFile, cameraFile} {
+			if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+				return nil, fmt.Errorf("%w: an update needs the secrets that the board was made with: copy the folder from where that was done", err)
+			}
+		}
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -60,7 +70,22 @@ func loadSecrets(dir string) (*secrets, error) {
 	if s.camera, err = config.Load(s.cameraPath); err != nil {
 		return nil, err
 	}
-	return s, nil
+	return s, s.checkKeys()
+}
+
+// checkKeys finds out now whether the file of SSH keys, if there is one, has any, and not in the emergency.
+func (s *secrets) checkKeys() error {
+	content, err := os.ReadFile(s.keysPath)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if _, _, _, _, err := ssh.ParseAuthorizedKey(content); err != nil {
+		return fmt.Errorf("%s: no SSH public key in it: it needs lines as in ~/.ssh/id_ed25519.pub, or remove it", s.keysPath)
+	}
+	return nil
 }
 
 // loadPassword reads the password for gokrazy, or takes over the one that gok knows for this host name, or makes one.
@@ -156,7 +181,7 @@ func (s *secrets) print(w io.Writer) {
 		fmt.Fprintf(w, "%-10s%s\n", "stream", link("rtsp", portOf(s.camera.RTSP.Addr), "/"+stream.Name, viewer))
 	}
 	if s.camera.HTTP.Addr != "" {
-		fmt.Fprintf(w, "%-10s%s\n", "camera", link("http", portOf(s.camera.HTTP.Addr), "/", viewer))
+		fmt.Fprintf(w, "%-10s%s\n", "snapshot", link("http", portOf(s.camera.HTTP.Addr), "/camera.jpg", viewer))
 	}
 	fmt.Fprintf(w, "%-10s%s\n", "gokrazy", link("http", ":"+gokrazyPort, "/", url.UserPassword("gokrazy", s.gokrazyPassword)))
 	fmt.Fprintf(w, "\nThe passwords are in %s; keep it: only they can update the appliance.\n", filepath.Dir(s.cameraPath))

@@ -20,7 +20,7 @@ func TestLoadSecrets(t *testing.T) {
 	seen := make(map[string]bool)
 	for range 2 {
 		dir := filepath.Join(t.TempDir(), "new", "secrets")
-		s, err := loadSecrets(dir)
+		s, err := loadSecrets(dir, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -47,7 +47,7 @@ func TestLoadSecrets(t *testing.T) {
 
 		// Later builds only read.
 		before := []string{read(t, dir, passwordFile), read(t, dir, cameraFile)}
-		again, err := loadSecrets(dir)
+		again, err := loadSecrets(dir, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,7 +93,7 @@ func TestLoadSecretsOfOwner(t *testing.T) {
 			for name, content := range tt.files {
 				put(t, content, dir, name)
 			}
-			s, err := loadSecrets(dir)
+			s, err := loadSecrets(dir, false)
 			for name, content := range tt.files {
 				if got := read(t, dir, name); got != content {
 					t.Errorf("%s is now %q, was %q", name, got, content)
@@ -206,17 +206,17 @@ func TestPrint(t *testing.T) {
 			"viewer", twoStreams + `users: [{name: viewer, password: "a/b@c"}, {name: other, password: x}]`,
 			"stream    rtsp://viewer:a%2Fb%40c@camkrazy.local:8554/hq\n" +
 				"stream    rtsp://viewer:a%2Fb%40c@camkrazy.local:8554/lq\n" +
-				"camera    http://viewer:a%2Fb%40c@camkrazy.local/\n" + gokrazy + kept,
+				"snapshot  http://viewer:a%2Fb%40c@camkrazy.local/camera.jpg\n" + gokrazy + kept,
 		},
 		{
 			"nobody", twoStreams,
 			"stream    rtsp://camkrazy.local:8554/hq\nstream    rtsp://camkrazy.local:8554/lq\n" +
-				"camera    http://camkrazy.local/\n" + gokrazy + kept + warning,
+				"snapshot  http://camkrazy.local/camera.jpg\n" + gokrazy + kept + warning,
 		},
 		{
 			"other ports", twoStreams + "rtsp: {listen: ':554'}\nhttp: {listen: '[::]:8088'}\n",
 			"stream    rtsp://camkrazy.local:554/hq\nstream    rtsp://camkrazy.local:554/lq\n" +
-				"camera    http://camkrazy.local:8088/\n" + gokrazy + kept + warning,
+				"snapshot  http://camkrazy.local:8088/camera.jpg\n" + gokrazy + kept + warning,
 		},
 		{
 			"no HTTP", twoStreams + "http: {listen: ''}\n",
@@ -224,7 +224,7 @@ func TestPrint(t *testing.T) {
 		},
 		{
 			"no RTSP", twoStreams + "rtsp: {listen: ''}\n",
-			"camera    http://camkrazy.local/\n" + gokrazy + kept + warning,
+			"snapshot  http://camkrazy.local/camera.jpg\n" + gokrazy + kept + warning,
 		},
 	}
 	for _, tt := range tests {
@@ -253,6 +253,36 @@ func TestPortOf(t *testing.T) {
 	for _, tt := range tests {
 		if got := portOf(tt.addr); got != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.addr, got, tt.want)
+		}
+	}
+}
+
+// TestUpdateMakesNoSecrets: new ones would look right and open nothing.
+func TestUpdateMakesNoSecrets(t *testing.T) {
+	newHome(t)
+	dir := filepath.Join(t.TempDir(), "secrets")
+	for _, missing := range []string{passwordFile, cameraFile} {
+		if _, err := loadSecrets(dir, true); err == nil || !strings.Contains(err.Error(), missing) {
+			t.Errorf("without %s: got %v", missing, err)
+		}
+		if missing == passwordFile {
+			put(t, "right", dir, passwordFile)
+		}
+	}
+	if got := contents(t, dir); len(got) != 1 {
+		t.Errorf("made %v", got)
+	}
+}
+
+// TestKeys: whoever relies on breakglass learns of a mistake in the file of keys when there is still time.
+func TestKeys(t *testing.T) {
+	const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGh2bUYoCzdQbXr5JmBVyOjxX4jsdGF3nOeCD3mQ0bY4 me\n"
+	for content, good := range map[string]bool{key: true, "# mine\n\n" + key: true, "": false, "not a key\n": false, "ssh-ed25519 AAAA me\n": false} {
+		newHome(t)
+		dir := t.TempDir()
+		put(t, content, dir, keysFile)
+		if _, err := loadSecrets(dir, false); (err == nil) != good || err != nil && !strings.Contains(err.Error(), keysFile) {
+			t.Errorf("%q: got %v", content, err)
 		}
 	}
 }

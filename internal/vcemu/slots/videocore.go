@@ -159,9 +159,15 @@ func (v *VideoCore) wait(ctx context.Context) bool {
 // step does all that can be done now.
 func (v *VideoCore) step() {
 	v.mu.Lock()
-	mail, taken, injected, closeAll, mute := v.mail, v.consumed, v.injected, v.closeAll, v.mute
-	reset := v.reset
-	v.mail, v.consumed, v.injected, v.closeAll, v.reset = nil, nil, nil, false, false
+	mail, reset, mute := v.mail, v.reset, v.mute
+	v.mail, v.reset = nil, false
+	var taken []consumed
+	var injected []outgoing
+	var closeAll bool
+	if !mute {
+		taken, injected, closeAll = v.consumed, v.injected, v.closeAll
+		v.consumed, v.injected, v.closeAll = nil, nil, false
+	}
 	v.mu.Unlock()
 	if reset {
 		v.disconnect()
@@ -173,23 +179,21 @@ func (v *VideoCore) step() {
 		m.settle()
 	}
 	c := v.conn
-	if c == nil {
+	if c == nil || mute {
 		return
 	}
 	c.control = append(c.control, injected...)
 	c.closeEnded(closeAll)
-	if !mute {
-		c.wake()
-		err := c.reclaim()
-		if err == nil {
-			err = c.receive()
-		}
-		if err != nil {
-			v.complain("connection broken", "err", err)
-			v.disconnect()
-		} else {
-			c.transmit()
-		}
+	c.wake()
+	err := c.reclaim()
+	if err == nil {
+		err = c.receive()
+	}
+	if err != nil {
+		v.complain("connection broken", "err", err)
+		v.disconnect()
+	} else {
+		c.transmit()
 	}
 	if v.ring {
 		v.ring = false

@@ -31,7 +31,11 @@ func main() {
 	fmt.Printf("bulkprobe: %d bytes there and back, all right\n", n)
 }
 
-// run sends each transfer and gets it back. It returns the bytes of one direction.
+// ahead is how many transfers are asked for at a time: twice as many as the driver has under way, so that some wait.
+const ahead = 8
+
+// run sends each transfer and gets it back, one at a time and then several at once. It returns the bytes of one
+// direction.
 func run(ctx context.Context) (total int, err error) {
 	t, err := vchiq.Dial(ctx)
 	if err != nil {
@@ -40,39 +44,61 @@ func run(ctx context.Context) (total int, err error) {
 	defer context.AfterFunc(ctx, func() { t.Close() })()
 	defer t.Close()
 	for round := range rounds {
-		for _, size := range sizes {
-			sent := pattern(size, round)
-			if err := t.PostReceive(size, uint64(size)); err != nil {
-				return total, err
+		for i := range sizes {
+			n := 1
+			if round%2 == 1 {
+				n = ahead
 			}
-			// The message tells the echo how long the transfer behind it is.
-			if err := t.Send(binary.LittleEndian.AppendUint32(nil, uint32(size)), sent); err != nil {
-				return total, err
+			moved, err := exchange(t, i, n, round)
+			if err != nil {
+				return total, fmt.Errorf("round %d, %d transfers from %d bytes on: %w", round, n, sizes[i], err)
 			}
-			if err := receive(t, sent); err != nil {
-				return total, fmt.Errorf("round %d, %d bytes: %w", round, size, err)
-			}
-			total += size
+			total += moved
 		}
 	}
 	return total, nil
 }
 
-// receive takes the echo's message and its transfer.
-func receive(t mmal.Transport, want []byte) error {
-	for range 2 {
+// exchange sends n transfers, the first of the i-th size, and gets them back.
+func exchange(t mmal.Transport, i, n, round int) (total int, err error) {
+	var sent [][]byte
+	for k := range n {
+		sent = append(sent, pattern(sizes[(i+k)%len(sizes)], round+k))
+		if err := t.PostReceive(len(sent[k]), uint64(k)); err != nil {
+			return 0, err
+		}
+	}
+	for _, b := range sent {
+		// The message tells the echo how long the transfer behind it is.
+		if err := t.Send(binary.LittleEndian.AppendUint32(nil, uint32(len(b))), b); err != nil {
+			return 0, err
+		}
+		total += len(b)
+	}
+	messages, bulks := 0, 0
+	for messages+bulks < 2*n {
 		d, err := t.Receive()
 		if err != nil {
-			return err
+			return 0, err
 		}
 		switch {
 		case d.Kind == mmal.DeliveryBulkAborted:
-			return fmt.Errorf("transfer %d was aborted", d.Cookie)
-		case d.Kind == mmal.DeliveryBulk && !bytes.Equal(d.Data, want):
-			return fmt.Errorf("other bytes came back, the first at %d", firstDifference(d.Data, want))
+			return 0, fmt.Errorf("transfer %d was aborted", d.Cookie)
+		case d.Kind == mmal.DeliveryMessage && messages < n:
+			if want := len(sent[messages]); len(d.Data) != 4 || binary.LittleEndian.Uint32(d.Data) != uint32(want) {
+				return 0, fmt.Errorf("message %d came back as %x, want %d", messages, d.Data, want)
+			}
+			messages++
+		case d.Kind == mmal.DeliveryBulk && bulks < n && d.Cookie == uint64(bulks):
+			if !bytes.Equal(d.Data, sent[bulks]) {
+				return 0, fmt.Errorf("transfer %d has other bytes, the first at %d", bulks, firstDifference(d.Data, sent[bulks]))
+			}
+			bulks++
+		default:
+			return 0, fmt.Errorf("delivery of kind %d and cookie %d after %d messages and %d transfers", d.Kind, d.Cookie, messages, bulks)
 		}
 	}
-	return nil
+	return total, nil
 }
 
 // pattern is different bytes for each size and round, and at each place.
