@@ -58,7 +58,7 @@ func (b *branch) build(ctx context.Context, s *session, plan StreamPlan) error {
 		entry = b.scaler.Inputs[0]
 	}
 	if plan.Every > 1 {
-		if plan, err = b.tryGate(ctx, s, newGate(from, entry, plan.Every), plan); err != nil {
+		if plan, err = b.tryGate(ctx, s, newGate(from, entry, plan.Every, &b.dropped), plan); err != nil {
 			return err
 		}
 	}

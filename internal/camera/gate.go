@@ -20,15 +20,18 @@ type gate struct {
 	in, out *mmal.Buffer
 	payload [mmal.MaxShortPayload]byte
 
-	skipped atomic.Uint64 // frames that were due while the input port still had the one before
-	refused atomic.Uint64 // frames that came back with an error
+	skipped *atomic.Uint64 // frames that were due while the input port still had the one before
+	refused atomic.Uint64  // frames that came back with an error
 }
 
 // gateBuffers is how many images ARM may hold. While the input port has one the splitter needs another, for an output
 // without buffers holds up all the others; and the two are fewer than the camera has.
 const gateBuffers = 2
 
-func newGate(from, to *mmal.Port, every int) *gate { return &gate{from: from, to: to, every: every} }
+// newGate makes a link that counts the frames that it skips.
+func newGate(from, to *mmal.Port, every int, skipped *atomic.Uint64) *gate {
+	return &gate{from: from, to: to, every: every, skipped: skipped}
+}
 
 // format is that of the receiving port: the frames as they are, at the rate at which they get through.
 func (g *gate) format(plan StreamPlan) mmal.Format {

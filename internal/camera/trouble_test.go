@@ -153,6 +153,9 @@ func TestGateHeld(t *testing.T) {
 		r := startTampered(t, testConfig(), vcemu.Config{}, between)
 		time.Sleep(5 * time.Second)
 		hq := r.snapshot("hq")
+		if st := r.camera.Status().Streams["lq"]; st.Dropped == 0 {
+			t.Errorf("the frames that lq missed are not counted: %+v", st)
+		}
 		r.stop()
 		<-r.ended // not in order, for the frame does not come back
 		checkStream(t, "hq", hq, 30, 5)
