@@ -40,9 +40,6 @@ func load(path string) (config.Config, error) {
 	if cfg.RTSP.TLSAddr != "" || cfg.HTTP.TLSAddr != "" {
 		return cfg, errors.New("tls_listen: this version has no TLS: remove the key")
 	}
-	if cfg.Camera.Annotate.Text != "" {
-		return cfg, errors.New("camera.annotate.text: this version does not draw text yet: remove the key")
-	}
 	if cfg.RTSP.Addr == "" {
 		return cfg, errors.New("rtsp.listen: is empty, and there is no other way to watch: give it an address, as \":8554\"")
 	}

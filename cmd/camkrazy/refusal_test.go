@@ -59,8 +59,9 @@ func TestRefusals(t *testing.T) {
 		{"sensor too slow", []string{"--emulate", "--config", file("rate.yaml",
 			"camera: {resolution: 640x480, framerate: 120}\nrtsp: {listen: \""+freeAddress(t)+"\"}\nhttp: {listen: \"\"}\n")}, exitGiveUp,
 			[]string{"camera.framerate: the sensor does not do 120 frames/s at 640x480"}},
-		{"text in the picture", []string{"--emulate", "--config", file("text.yaml", "camera: {annotate: {text: hello}}\n")}, exitGiveUp,
-			[]string{"camera.annotate.text"}},
+		{"text in the picture", []string{"--emulate", "--config", file("text.yaml",
+			"camera: {annotate: {text: \"%Q\"}}\n")}, exitGiveUp,
+			[]string{"is not valid", "line 1: camera.annotate.text: has the unknown conversion \"%Q\""}},
 		{"unknown flag", []string{"--bogus"}, exitGiveUp, []string{"-bogus"}},
 		{"scene without emulation", []string{"--config", good, "--scene", "x.y4m"}, exitGiveUp, []string{"add --emulate"}},
 		{"no board", []string{"--config", good}, exitGiveUp, []string{"no Raspberry Pi); --emulate runs without a board"}},
@@ -89,6 +90,17 @@ func TestRefusals(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestCheckAcceptsText(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "camera.yaml")
+	if err := os.WriteFile(name, []byte("camera: {annotate: {text: \"%F %T\", background: true}}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr bytes.Buffer
+	if code := run(t.Context(), []string{"--check", "--config", name}, &stdout, &stderr); code != exitStopped {
+		t.Errorf("got exit code %d:\n%s", code, stderr.String())
 	}
 }
 

@@ -161,6 +161,7 @@ func (c *Camera) stream(ctx context.Context, s *session, served <-chan error) er
 	}
 	wg.Go(func() { fail(c.stills.run(ctx)) })
 	wg.Go(func() { fail(c.watch(ctx)) })
+	wg.Go(func() { s.annotator.run(ctx) })
 	select {
 	case err := <-s.failed:
 		cancel(err)

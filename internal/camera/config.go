@@ -45,7 +45,7 @@ type Controls struct {
 
 // Annotate is text burned into all pictures.
 type Annotate struct {
-	Text       string // "" is none
+	Text       string // a format of package strftime; "" is none
 	Size       int    // 6..160
 	Background bool
 }

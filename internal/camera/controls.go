@@ -46,7 +46,7 @@ func (s *session) applyControls(ctx context.Context, c Controls) error {
 			return err
 		}
 	}
-	return nil
+	return s.annotator.update(ctx)
 }
 
 // settings translates the controls, in the order in which raspivid sends them.
@@ -71,9 +71,6 @@ func (s *session) settings(c Controls) ([]setting, error) {
 		{control, &mmal.Uint32{ID: mmal.ParamShutterSpeed, Value: uint32(c.ShutterSpeed.Microseconds())}},
 		{control, n.enum(mmal.ParamDRC, c.DRCStrength, drcStrengths[:])},
 		{control, &mmal.Boolean{ID: mmal.ParamVideoDenoise, Value: c.VideoDenoise}},
-	}
-	if c.Annotate.Text != "" {
-		all = append(all, setting{control, annotation(c.Annotate)})
 	}
 	if c.AWBMode == "off" {
 		all = append(all, setting{control, &mmal.AWBGains{Red: gain(c.AWBGains[0]), Blue: gain(c.AWBGains[1])}})
@@ -116,10 +113,6 @@ func inputCrop(zoom [4]float64) mmal.Parameter {
 	part := func(v float64) int32 { return int32(math.Round(v * 65536)) }
 	r := mmal.Rect{X: part(zoom[0]), Y: part(zoom[1]), Width: part(zoom[2]), Height: part(zoom[3])}
 	return &mmal.Rectangle{ID: mmal.ParamInputCrop, Value: r}
-}
-
-func annotation(a Annotate) mmal.Parameter {
-	return &mmal.Annotate{Enable: true, Background: a.Background, TextSize: uint8(a.Size), Text: a.Text}
 }
 
 // mirror is MMAL_PARAM_MIRROR_T: bit 0 turns the picture upside down, bit 1 swaps left and right.

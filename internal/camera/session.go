@@ -46,6 +46,7 @@ type session struct {
 
 	sensorInfo mmal.Sensor
 	sensor     *mmal.Component
+	annotator  *annotator
 	splitter   *mmal.Component
 	splits     int // splitter outputs in use
 	tunnels    []tunnel
@@ -168,6 +169,7 @@ func (s *session) buildSensor(ctx context.Context) error {
 	if len(s.sensor.Outputs) <= stillPort {
 		return fmt.Errorf("ril.camera has %d outputs, not 3: %w", len(s.sensor.Outputs), mmal.ErrProtocol)
 	}
+	s.annotator = newAnnotator(s.cfg.Controls.Annotate, s.sensor.Control, s.log)
 	if err := s.configureSensor(ctx); err != nil {
 		return err
 	}

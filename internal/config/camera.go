@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/camkrazy/camkrazy/internal/strftime"
 )
 
 const (
@@ -165,6 +167,10 @@ func (d *decoder) annotateText(to *string) reader {
 		}
 		if i := strings.IndexFunc(text, func(r rune) bool { return r != '\n' && (r < ' ' || r > '~') }); i >= 0 {
 			d.fail(n.line, key, "has the character %+q, which the firmware cannot draw; use ASCII", []rune(text[i:])[0])
+			return
+		}
+		if err := strftime.Check(text); err != nil {
+			d.fail(n.line, key, "%v", err)
 			return
 		}
 		*to = text

@@ -65,7 +65,7 @@ type Camera struct {
 
 // Annotate is the text that the GPU burns into every output.
 type Annotate struct {
-	Text       string // strftime text, at most 255 bytes of printable ASCII and newlines; empty: none
+	Text       string // a format of package strftime, at most 255 bytes of printable ASCII and newlines
 	Size       int    // 6..160
 	Background bool   // a dark box behind the text
 }

@@ -234,6 +234,7 @@ func TestAccepted(t *testing.T) {
 		"camera: {color_effects: null}",
 		"camera: {awb_mode: 'off', awb_gains: [8, 0.1]}",
 		"camera: {annotate: {text: a & b * c ! d}}",
+		"camera: {annotate: {text: '%Y-%m-%d %H:%M:%S %y %j %a %A %b %B %p %I %Z %z %e %F %T %D %R %s %%'}}",
 		"camera: {annotate: {text: \"one\\ntwo\"}}",
 		"camera:\n  annotate:\n    text: |\n      one\n      two\n",
 		"camera: {brightness:\t60}",

@@ -187,6 +187,8 @@ line 7: snapshot.resolution: "800 x 600" is not a resolution; write WIDTHxHEIGHT
 		{"annotate: empty", "camera: {annotate: {text: }}", `line 1: camera.annotate.text: has no value; write text, or remove the key`},
 		{"annotate: foreign", "camera: {annotate: {text: 5 °C}}", `line 1: camera.annotate.text: has the character '\u00b0', which the firmware cannot draw; use ASCII`},
 		{"annotate: long", "camera: {annotate: {text: " + strings.Repeat("x", 256) + "}}", `line 1: camera.annotate.text: has 256 bytes; the firmware takes at most 255`},
+		{"annotate: conversion", "camera:\n  annotate: {text: \"%H:%Q\"}", `line 2: camera.annotate.text: has the unknown conversion "%Q"; known are %Y %m %d %H %M %S %y %j %a %A %b %B %p %I %Z %z %e %F %T %D %R %s %%`},
+		{"annotate: lone %", "camera: {annotate: {text: 5%}}", `line 1: camera.annotate.text: ends with a lone %; write %% for a percent sign`},
 		{"annotate: size", "camera: {annotate: {size: 5}}", `line 1: camera.annotate.size: 5 is out of range 6..160`},
 
 		{"no streams", "streams: {}", `line 1: streams: has no stream; write 1 to 3 of them, or remove the key to have hqstream and lqstream`},

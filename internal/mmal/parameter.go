@@ -451,6 +451,17 @@ type Annotate struct {
 func (*Annotate) ParameterID() ParameterID { return ParamAnnotate }
 
 func (p *Annotate) fields(f *fields) {
+	(*AnnotateV3)(p).fields(f)
+	skip(f, 3*4) // justification and offsets: the middle of the top
+}
+
+// AnnotateV3 is Annotate for firmware that does not know version 4 (MMAL_PARAMETER_CAMERA_ANNOTATE_V3_T).
+type AnnotateV3 Annotate
+
+// ParameterID implements Parameter.
+func (*AnnotateV3) ParameterID() ParameterID { return ParamAnnotate }
+
+func (p *AnnotateV3) fields(f *fields) {
 	flag(f, &p.Enable)
 	skip(f, 6*4) // shutter, gain, lens, focus, motion and frame number, not shown
 	flag(f, &p.Background)
@@ -459,7 +470,6 @@ func (p *Annotate) fields(f *fields) {
 	array(f, size)
 	p.TextSize = size[0]
 	text(f, &p.Text, 256)
-	skip(f, 3*4) // justification and offsets: the middle of the top
 }
 
 // Thumbnail is the small picture inside a JPEG (MMAL_PARAMETER_THUMBNAIL_CONFIG_T).

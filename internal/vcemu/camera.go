@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/camkrazy/camkrazy/internal/mmal"
+	"github.com/camkrazy/camkrazy/internal/vcemu/scene"
 )
 
 // The camera's outputs.
@@ -36,6 +37,7 @@ type camera struct {
 	passive
 	comp         *component
 	colours      *colours      // nil leaves them as they are
+	caption      scene.Caption // the zero value is none
 	captureZero  int64         // clock at the first frame of this capture, for TimestampReset
 	capturing    bool          // frames have left by the video port since CAPTURE was set
 	watched      bool          // the host wants to know the settings when they change

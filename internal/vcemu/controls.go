@@ -1,14 +1,17 @@
 package vcemu
 
 import (
+	"bytes"
+	"encoding/binary"
 	"image"
 
 	"github.com/camkrazy/camkrazy/internal/mmal"
+	"github.com/camkrazy/camkrazy/internal/vcemu/scene"
 )
 
 // addControls adds the image controls, which can be changed at any time. Ranges and defaults are those of the
 // reference programs, raspicam and picamera. Brightness, contrast, saturation, colour effect, zoom,
-// rotation and mirror act on the picture; the others are only kept.
+// annotate, rotation and mirror act on the picture; the others are only kept.
 func (c *camera) addControls(p *port) {
 	hundredth := func(n int32) mmal.Rational { return mmal.Rational{Num: n, Den: 100} }
 	p.addRatio(mmal.ParamSaturation, hundredth(0), -1, 1).changed = c.mixColours
@@ -58,7 +61,24 @@ func (c *camera) addControls(p *port) {
 	if c.comp.vc.cfg.Quirks.NoAnnotateV4 {
 		annotate.sizes = annotate.sizes[:3]
 	}
+	annotate.changed = func() { c.caption = caption(annotate.value) }
 	p.params[mmal.ParamAnnotate] = annotate
+}
+
+// caption is the text that a value of ANNOTATE puts into the picture. That of versions 1 and 2 is only kept.
+func caption(value []byte) scene.Caption {
+	// Places in the value, without id and size.
+	const background, size, text, end, v3 = 28, 47, 48, 304, 304
+	if len(value) < v3 || binary.LittleEndian.Uint32(value) == 0 {
+		return scene.Caption{}
+	}
+	line, _, _ := bytes.Cut(value[text:end], []byte{0})
+	c := scene.Caption{Text: string(line), Size: int(value[size])}
+	c.Background = binary.LittleEndian.Uint32(value[background:]) != 0
+	if c.Size == 0 {
+		c.Size = 32
+	}
+	return c
 }
 
 // whole is the sensor's width or height in the unit of INPUT_CROP.

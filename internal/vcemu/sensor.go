@@ -107,6 +107,7 @@ type shot struct {
 	orient  scene.Orientation
 	zoom    mmal.Rect
 	colours *colours
+	caption scene.Caption
 	unseen  bool // goes to a null sink, so what is drawn does not matter
 }
 
@@ -209,7 +210,7 @@ func (c *camera) shoot(n uint32, clock int64) {
 		mirror := p.word(mmal.ParamMirror)
 		unseen := p.peer != nil && p.peer.comp.isNullSink()
 		s.shots = append(s.shots, shot{
-			port: p, epoch: p.pool, image: m, zoom: r.Value, colours: c.colours, unseen: unseen,
+			port: p, epoch: p.pool, image: m, zoom: r.Value, colours: c.colours, caption: c.caption, unseen: unseen,
 			orient: scene.Orientation{Rotation: int(p.word(mmal.ParamRotation)), VFlip: mirror&1 != 0, HFlip: mirror&2 != 0},
 		})
 	}
@@ -244,9 +245,10 @@ type view struct {
 	plain, zoomed image.YCbCr // scratch: before zoom, and between zoom and rotation
 	scaler        *scene.Scaler
 	scalerZoom    mmal.Rect
+	captions      scene.Captions
 }
 
-// draw draws one shot: the scene, zoomed, turned, its colours changed, and the stamp last of all.
+// draw draws one shot: the scene, zoomed, turned, its colours changed, the text, and the stamp last of all.
 func (w *view) draw(open func(int, int) (scene.Source, error), x *shot, n uint32, elapsed time.Duration, now time.Time) error {
 	dst := &x.image.pic
 	size := dst.Rect.Size()
@@ -286,6 +288,7 @@ func (w *view) draw(open func(int, int) (scene.Source, error), x *shot, n uint32
 	if x.colours != nil {
 		x.colours.apply(dst)
 	}
+	w.captions.Draw(dst, x.caption)
 	scene.DrawStamp(dst, n)
 	return nil
 }

@@ -58,6 +58,10 @@ func glyphStrokes(c byte) []stroke {
 		return []stroke{{round, []point{{0, 0}, {4, 0}, {4, 3.6}, {0, 3.6}}}, {bent, []point{{4, 1.8}, {4, 4.1}, {0.8, 6}}}}
 	case ':':
 		return []stroke{{straight, []point{{0.9, 1.7}, {0.9, 1.7}}}, {straight, []point{{0.9, 4.5}, {0.9, 4.5}}}}
+	case '/':
+		return []stroke{{straight, []point{{3.6, 0}, {0.4, 6}}}}
+	case '.':
+		return []stroke{{straight, []point{{2, 5.8}, {2, 5.8}}}}
 	case '-':
 		return []stroke{{straight, []point{{0.8, 3.2}, {3.2, 3.2}}}}
 	}
