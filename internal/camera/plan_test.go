@@ -1,6 +1,9 @@
 package camera
 
 import (
+	"fmt"
+	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -54,6 +57,105 @@ func TestPlan(t *testing.T) {
 				t.Errorf("got errors %q, want one with %q", wrong, tt.wrong)
 			}
 		})
+	}
+}
+
+// TestSuggestion holds what is offered to who asks for too much, and that it fits when it is done.
+func TestSuggestion(t *testing.T) {
+	stream := func(name string, w, h int, fps float64) StreamConfig {
+		return StreamConfig{Name: name, Width: w, Height: h, FrameRate: fps}
+	}
+	tests := []struct {
+		name    string
+		rate    float64
+		streams []StreamConfig
+		slower  bool
+		want    string
+	}{
+		{"seed's own", 30, []StreamConfig{stream("hqstream", 1640, 1232, 30), stream("lqstream", 640, 480, 30)}, true,
+			"streams.lqstream.framerate: 5 makes it 243930"},
+		{"smallest is not last", 30, []StreamConfig{stream("lq", 640, 480, 30), stream("hq", 1640, 1232, 30)}, true,
+			"streams.lq.framerate: 5 makes it 243930"},
+		{"a stream is at the camera's rate for good", 30, []StreamConfig{stream("hq", 1640, 1232, 30), stream("lq", 640, 480, 30)}, false,
+			"streams.hq.resolution: 1520x1142 makes it 241200"},
+		{"smallest does not help", 30, []StreamConfig{stream("hq", 1920, 1080, 30), stream("lq", 640, 480, 5)}, true,
+			"streams.hq.resolution: 1888x1062 makes it 243180"},
+		{"second smallest", 30, []StreamConfig{stream("a", 1280, 960, 30), stream("b", 1280, 960, 30), stream("c", 320, 240, 30)}, true,
+			"streams.b.framerate: 15 makes it 225000"},
+		{"alone", 40, []StreamConfig{stream("hq", 1920, 1080, 40)}, true, "streams.hq.framerate: 20 makes it 163200"},
+		{"two alike", 30, []StreamConfig{stream("a", 1640, 1232, 30), stream("b", 1640, 1232, 30)}, true,
+			"camera.framerate: 15, and that of each stream divided by 2 too, makes it 237930"},
+		{"fits", 30, []StreamConfig{stream("hq", 1640, 1232, 30)}, true, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newPlan(Config{Width: 1640, Height: 1232, FrameRate: tt.rate, Streams: tt.streams}, tt.slower)
+			got := strings.Join(p.Warnings, "\n")
+			if tt.want == "" {
+				if strings.Contains(got, "makes it") {
+					t.Errorf("got %q although all fits", got)
+				}
+			} else if !strings.Contains(got, "; "+tt.want+", which fits") {
+				t.Errorf("got %q, want %q in it", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestSuggestionAtFullRate holds that nobody is told to slow a stream down that cannot be slower.
+func TestSuggestionAtFullRate(t *testing.T) {
+	cfg := Config{Width: 1640, Height: 1232, FrameRate: 30, Streams: []StreamConfig{
+		{Name: "hq", Width: 1640, Height: 1232, FrameRate: 30}, {Name: "lq", Width: 640, Height: 480, FrameRate: 5}}}
+	got := strings.Join(NewPlan(cfg).atFullRate(cfg, "lq").Warnings, "\n")
+	if !strings.Contains(got, "streams.hq.resolution: 1520x1142") || strings.Contains(got, "streams.lq") {
+		t.Errorf("got warnings %q", got)
+	}
+}
+
+// TestStretched holds that a stream may have the shape of what zoom leaves: the blog's full-width recipe.
+func TestStretched(t *testing.T) {
+	cfg := Config{Width: 3280, Height: 2464, FrameRate: 15, Streams: []StreamConfig{{Name: "hq", Width: 1920, Height: 1080, FrameRate: 15}}}
+	for _, tt := range []struct {
+		zoom [4]float64
+		want int
+	}{{[4]float64{0, 0.1, 1, 0.75}, 0}, {[4]float64{0, 0, 1, 1}, 1}, {[4]float64{0, 0, 0.5, 0.5}, 1}, {[4]float64{}, 1}} {
+		cfg.Controls.Zoom = tt.zoom
+		if p := NewPlan(cfg); len(p.Warnings) != tt.want {
+			t.Errorf("zoom %v: got warnings %q, want %d", tt.zoom, p.Warnings, tt.want)
+		}
+	}
+}
+
+func TestGPUMemory(t *testing.T) {
+	// One stream of the camera's size; no stills but their buffers. All sizes are multiples of 32 and 16.
+	cfg := Config{Width: 1280, Height: 960, FrameRate: 30, Streams: []StreamConfig{{Name: "hq", Width: 1280, Height: 960, FrameRate: 30}}}
+	const image = 1280 * 960 * 3 / 2
+	const mode = 4096 * 1024 // stands for a sensor mode's image
+	sensors := []SensorPlan{{Mode: SensorMode{Width: 64, Height: 64}}, {Mode: SensorMode{Width: 4096, Height: 1024}}}
+	mib := func(bytes float64) int { return int(math.Ceil(bytes / (1 << 20))) }
+	coded := float64(3*256<<10 + 2*512<<10)
+	base := 3*mode*1.5 + (3+3*1.25+1+2*1.25)*image + coded
+	tests := []struct {
+		name   string
+		change func(*Config)
+		want   int
+	}{
+		{"one stream", func(*Config) {}, mib(base)},
+		{"more images for a faster camera", func(c *Config) { c.FrameRate = 60 }, mib(base + 3*2.25*image)},
+		{"a scaled stream", func(c *Config) { c.Streams[0].Width, c.Streams[0].Height = 640, 480 },
+			mib(base - 2.5*image + (3+2.5)*image/4)},
+		{"stills", func(c *Config) { c.Snapshot.Width, c.Snapshot.Height = 640, 480 }, mib(base + 3*image/4.)},
+	}
+	for _, tt := range tests {
+		c := cfg
+		c.Streams = slices.Clone(cfg.Streams)
+		tt.change(&c)
+		if got := gpuMemory(c, sensors); got != tt.want {
+			t.Errorf("%s: got %d MiB, want %d", tt.name, got, tt.want)
+		}
+	}
+	if p := NewPlan(cfg); !strings.Contains(p.String(), fmt.Sprintf("gpu memory   about %d MB", p.GPUMemory)) || p.GPUMemory < 20 {
+		t.Errorf("got %d MB and the text\n%v", p.GPUMemory, p)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/camkrazy/camkrazy/internal/mmal"
@@ -131,6 +132,22 @@ func (s *session) findSensor(ctx context.Context) error {
 			s.cfg.Width, s.cfg.Height, w, h, s.sensorInfo.Name, ErrImpossible)
 	}
 	s.log.Info("camera found", "sensor", s.sensorInfo.Name, "width", s.sensorInfo.MaxWidth, "height", s.sensorInfo.MaxHeight)
+	return s.checkSensorMode()
+}
+
+// checkSensorMode says how the sensor that was found will be read out, if anything is known of it.
+func (s *session) checkSensorMode() error {
+	p, known := PlanSensor(s.sensorInfo.Name, s.cfg)
+	if !known {
+		return nil
+	}
+	if len(p.Errors) > 0 {
+		return fmt.Errorf("%s: %w", strings.Join(p.Errors, "; "), ErrImpossible)
+	}
+	s.log.Info("sensor mode", "sensor", p.Sensor, "mode", p.Text)
+	for _, w := range p.Warnings {
+		s.log.Warn("sensor mode: "+w, "sensor", p.Sensor)
+	}
 	return nil
 }
 
@@ -218,7 +235,7 @@ func (s *session) configureSensor(ctx context.Context) error {
 		MaxStillsWidth: w, MaxStillsHeight: h,
 		OneShotStills: true,
 		MaxVideoWidth: w, MaxVideoHeight: h,
-		VideoFrames: uint32(max(3, math.Round(s.cfg.FrameRate/10))),
+		VideoFrames: videoFrames(s.cfg),
 		Timestamps:  mmal.TimestampRaw,
 	})
 }
