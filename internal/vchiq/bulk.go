@@ -10,6 +10,11 @@ import (
 const (
 	// maxSending bounds the transmissions that have been copied and not been moved yet.
 	maxSending = 2 * serviceBulks
+	// maxPosted bounds the transfers of one direction that the driver has, so that QUEUE_BULK never waits in it: both
+	// directions of a service wait there for one event, and who is woken for the other's sake uses the event up
+	// (vchiq_core.c, bulk_remove_event). The driver makes a transfer's record before it has made room for the next one,
+	// so the fourth place may still be taken.
+	maxPosted = serviceBulks - 1
 	// bulkAttempts is how often a transfer is offered to the driver. It may refuse one by mistake, when a signal comes
 	// while it waits for the memory that all transfers share.
 	bulkAttempts = 3
@@ -29,7 +34,7 @@ type bulkQueue struct {
 	op   string
 	req  request
 	arg  *queueBulk // of the goroutine that posts
-	work sync.Cond  // tail changed, or the service has ended
+	work sync.Cond  // there may be something to post, or the service has ended
 
 	// Guarded by Service.mu.
 	head, next, tail uint64
@@ -59,6 +64,7 @@ func (q *bulkQueue) complete(number uint64) (transfer, bool) {
 	t := *q.at(number)
 	*q.at(number) = transfer{}
 	q.head++
+	q.work.Signal()
 	return t, true
 }
 
@@ -68,7 +74,7 @@ func (s *Service) post(q *bulkQueue) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for {
-		for q.next == q.tail && s.err == nil {
+		for (q.next == q.tail || q.next-q.head == maxPosted) && s.err == nil {
 			q.work.Wait()
 		}
 		if s.err != nil {

@@ -13,7 +13,7 @@
 //	0x0000c401  SHUTDOWN               none      ends all services; AWAIT_COMPLETION then returns 0
 //	0xc030c402  CREATE_SERVICE         struct    opens a service; waits for VideoCore's answer. Its use count is then 1
 //	0x4010c404  QUEUE_MESSAGE          struct    copies and sends; waits while VideoCore has no room
-//	0xc028c405  QUEUE_BULK_TRANSMIT    struct    waits while 4 of its direction are under way
+//	0xc028c405  QUEUE_BULK_TRANSMIT    struct    waits while 4 of its direction are under way, perhaps for ever; see below
 //	0xc028c406  QUEUE_BULK_RECEIVE     struct    the same
 //	0xc020c407  AWAIT_COMPLETION       struct    waits for news; returns the number of records, 0 at the end
 //	0xc010c40a  GET_CONFIG             struct    copies the driver's limits out
@@ -52,6 +52,10 @@
 // The kernel pins the memory until its record comes, and moves the cache lines at its ends separately, so each
 // transfer has whole pages of its own. The number of bytes moved is not told.
 //
+// A fifth transfer of one direction waits for an event that both directions share. Who is woken by the other's transfer
+// uses the event up and waits again, so that two who wait can sleep on when there is room. So no more than three are
+// ever given to the driver, which then never waits.
+//
 // # Who does what
 //
 // A Service has five goroutines, so that none ever waits for another one's system call:
@@ -61,8 +65,9 @@
 //     stopped can exhaust them; the service then fails, and its records are still fetched, so that the driver does not
 //     stall.
 //   - send blocks in QUEUE_MESSAGE. Send waits for room in its queue, but never for the kernel.
-//   - post, one for each direction, blocks in QUEUE_BULK_*, in the order of the transfers, each of which has been
-//     preceded by its message. A fifth transfer therefore holds up neither messages nor completions.
+//   - post, one for each direction, makes QUEUE_BULK_*, in the order of the transfers, each of which has been
+//     preceded by its message. A fourth transfer waits for the first one's record, and holds up neither messages nor
+//     completions.
 //   - shutdown, from Close on (from the start if opening is given up): CLOSE_SERVICE, SHUTDOWN, the end of the other
 //     four, close(2), and the memory is unmapped, but for a delivery that the consumer still holds.
 //

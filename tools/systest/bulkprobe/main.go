@@ -31,8 +31,9 @@ func main() {
 	fmt.Printf("bulkprobe: %d bytes there and back, all right\n", n)
 }
 
-// ahead is how many transfers are asked for at a time: as many as the driver has under way.
-const ahead = 4
+// ahead is how many transfers are asked for at a time: twice as many as the driver takes, so that some wait their turn in
+// both directions.
+const ahead = 8
 
 // run sends each transfer and gets it back, one at a time and then several at once. It returns the bytes of one
 // direction.
