@@ -22,6 +22,8 @@ const (
 	reqCloseService    request = 0x0000c40b
 	reqLibVersion      request = 0x0000c410
 	reqCloseDelivered  request = 0x0000c411
+	// reqProperty is /dev/vcio's one request, and carries a pointer's size in its number.
+	reqProperty request = 0xc0086400
 )
 
 // byValue says whether the argument is a number. It is a pointer in those requests whose direction bits are set.
@@ -52,6 +54,8 @@ func (r request) String() string {
 		return "LIB_VERSION"
 	case reqCloseDelivered:
 		return "CLOSE_DELIVERED"
+	case reqProperty:
+		return "MBOX_PROPERTY"
 	}
 	return fmt.Sprintf("request(%#x)", uint32(r))
 }
@@ -244,4 +248,5 @@ const (
 	_ = -(unsafe.Sizeof(queueBulk{}) ^ uintptr(reqBulkReceive>>16&0x3fff))
 	_ = -(unsafe.Sizeof(awaitCompletion{}) ^ uintptr(reqAwaitCompletion>>16&0x3fff))
 	_ = -(unsafe.Sizeof(getConfig{}) ^ uintptr(reqGetConfig>>16&0x3fff))
+	_ = -(unsafe.Sizeof(uintptr(0)) ^ uintptr(reqProperty>>16&0x3fff))
 )

@@ -56,6 +56,12 @@
 // uses the event up and waits again, so that two who wait can sleep on when there is room. So no more than three are
 // ever given to the driver, which then never waits.
 //
+// # Properties
+//
+// Mailbox is a second, small driver, /dev/vcio (Linux, drivers/char/broadcom/vcio.c): request 0xc0086400, MBOX_PROPERTY,
+// whose argument points to a buffer of the firmware's property interface, which the kernel copies in and out. It refuses
+// a buffer with a property that the firmware does not know with EINVAL, so that each goes in a buffer of its own.
+//
 // # Who does what
 //
 // A Service has five goroutines, so that none ever waits for another one's system call:

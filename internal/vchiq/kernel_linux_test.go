@@ -23,4 +23,15 @@ func TestSystemCalls(t *testing.T) {
 	if !ok || refusal.Request != "GET_CONFIG" || !errors.Is(err, syscall.ENOTTY) {
 		t.Errorf("error is %v, want ENOTTY of GET_CONFIG", err)
 	}
+
+	if k, err = openKernel(os.DevNull); err != nil {
+		t.Fatal(err)
+	}
+	m := &Mailbox{kernel: k}
+	if _, err := m.GPUMemory(); !errors.Is(err, syscall.ENOTTY) {
+		t.Errorf("property of another file: %v, want ENOTTY", err)
+	}
+	if err := m.Close(); err != nil {
+		t.Error(err)
+	}
 }

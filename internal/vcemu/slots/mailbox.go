@@ -24,6 +24,7 @@ const (
 	tagHash            tag    = 0x00000003 // of the firmware's source: 20 bytes
 	tagBoardModel      tag    = 0x00010001
 	tagBoardRevision   tag    = 0x00010002
+	tagGPUMemory       tag    = 0x00010006 // base address and bytes
 	tagClocks          tag    = 0x00010007 // pairs of parent and clock, up to a pair of zeroes
 	tagPowerState      tag    = 0x00020001
 	tagDomainState     tag    = 0x00030030
@@ -43,6 +44,7 @@ const (
 	variantStartX      uint32 = 2          // of unknown, start, start_x, start_db, start_cd
 	boardModel         uint32 = 0
 	boardRevision      uint32 = 0x00a02082 // a Raspberry Pi 3 Model B
+	gpuMemoryEnd       uint32 = 1 << 30    // the end of a Raspberry Pi 3's memory
 	temperature        uint32 = 45_000
 	maximumTemperature uint32 = 85_000
 )
@@ -119,6 +121,8 @@ func (v *VideoCore) property(t tag, value, room uint32) (n uint32, known bool) {
 		words = []uint32{boardModel}
 	case tagBoardRevision:
 		words = []uint32{boardRevision}
+	case tagGPUMemory:
+		words = []uint32{gpuMemoryEnd - v.cfg.GPUMemory, v.cfg.GPUMemory}
 	case tagTemperature:
 		words = second(temperature)
 	case tagMaxTemperature:

@@ -336,6 +336,10 @@ func TestProperties(t *testing.T) {
 			[]uint32{44, 0, 0x777, 4, 0, 9, 1, 4, 0, 0, end},
 			[]uint32{44, statusError, 0x777, 4, 0, 9, 1, 4, answered | 4, defaultRevision, end},
 		},
+		{
+			"gpu memory", []uint32{32, 0, 0x10006, 8, 0, 0, 0, end},
+			[]uint32{32, statusOK, 0x10006, 8, answered | 8, 0x30000000, 0x10000000, end},
+		},
 		{"throttled", []uint32{28, 0, 0x30046, 4, 0, 0xffff, end}, []uint32{28, statusOK, 0x30046, 4, answered | 4, 0, end}},
 		{
 			"power", []uint32{32, 0, 0x28001, 8, 0, 3, 1, end}, []uint32{32, statusOK, 0x28001, 8, answered | 8, 3, 1, end},

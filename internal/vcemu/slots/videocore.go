@@ -16,6 +16,8 @@ const (
 	defaultMaxServices = 256
 	// defaultRevision is a date that firmware could have been built at.
 	defaultRevision = 0x6a0f0000
+	// defaultGPUMemory is what the image's config.txt asks for.
+	defaultGPUMemory = 256 << 20
 	// maxMail is how many mailbox messages can wait. The guest's driver has one under way at a time.
 	maxMail = 64
 )
@@ -41,6 +43,8 @@ type Config struct {
 	MaxServices int
 	// Revision is the firmware's date that the mailbox tells, in seconds since 1970; 0 is some day in 2026.
 	Revision uint32
+	// GPUMemory is what the mailbox tells of gpu_mem, in bytes, at most 1 GiB; 0 is 256 MiB.
+	GPUMemory uint32
 	// Logger gets what goes wrong; nil logs nothing.
 	Logger *slog.Logger
 }
@@ -79,6 +83,9 @@ func New(cfg Config) (*VideoCore, error) {
 	}
 	if cfg.Revision == 0 {
 		cfg.Revision = defaultRevision
+	}
+	if cfg.GPUMemory == 0 {
+		cfg.GPUMemory = defaultGPUMemory
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)

@@ -195,6 +195,8 @@ static void add_nodes(void *fdt)
     g_autofree char *mbox = g_strdup_printf("/mailbox@%x", VC_BASE + VC_MBOX);
     g_autofree char *vchiq = g_strdup_printf("/mailbox@%x", VC_BASE);
     const char *firmware = "/videocore-firmware"; /* Linux does not look for drivers at a node /firmware */
+    const char firmware_is[] = "raspberrypi,bcm2835-firmware\0simple-mfd"; /* the latter for the node inside it */
+    const char *vcio = "/videocore-firmware/vcio";
 
     qemu_fdt_add_subnode(fdt, mbox);
     qemu_fdt_setprop_string(fdt, mbox, "compatible", "brcm,bcm2835-mbox");
@@ -204,8 +206,10 @@ static void add_nodes(void *fdt)
     qemu_fdt_setprop_cell(fdt, mbox, "phandle", phandle);
 
     qemu_fdt_add_subnode(fdt, firmware);
-    qemu_fdt_setprop_string(fdt, firmware, "compatible", "raspberrypi,bcm2835-firmware");
+    qemu_fdt_setprop(fdt, firmware, "compatible", firmware_is, sizeof(firmware_is));
     qemu_fdt_setprop_cell(fdt, firmware, "mboxes", phandle);
+    qemu_fdt_add_subnode(fdt, vcio);
+    qemu_fdt_setprop_string(fdt, vcio, "compatible", "raspberrypi,vcio");
 
     qemu_fdt_add_subnode(fdt, vchiq);
     qemu_fdt_setprop_string(fdt, vchiq, "compatible", "brcm,bcm2836-vchiq");

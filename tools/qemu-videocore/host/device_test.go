@@ -231,7 +231,7 @@ func testDeviceTree(t *testing.T, emulator string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, compatible := range []string{"brcm,bcm2835-mbox", "raspberrypi,bcm2835-firmware", "brcm,bcm2836-vchiq"} {
+	for _, compatible := range []string{"brcm,bcm2835-mbox", "raspberrypi,bcm2835-firmware", "raspberrypi,vcio", "brcm,bcm2836-vchiq"} {
 		if bytes.Count(b, []byte(compatible+"\x00")) != 1 {
 			t.Errorf("the device tree has no node for %s, or several", compatible)
 		}
