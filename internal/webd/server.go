@@ -3,16 +3,12 @@ package webd
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -20,10 +16,6 @@ import (
 )
 
 const (
-	// stillWait bounds the answer of /camera.jpg when a picture has to be taken for it.
-	stillWait = 2 * time.Second
-	// tooOld is when a picture is no longer better than none.
-	tooOld = 30 * time.Second
 	// headerTimeout, idleTimeout and writeTimeout cut off clients that are slow on purpose or gone.
 	headerTimeout = 5 * time.Second
 	idleTimeout   = 60 * time.Second
@@ -120,101 +112,4 @@ func (s *Server) Run(ctx context.Context) error {
 		return nil
 	}
 	return fmt.Errorf("serve http: %w", err)
-}
-
-// Handler answers the requests.
-func (s *Server) Handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", s.healthz)
-	mux.Handle("GET /camera.jpg", s.restricted(s.snapshot))
-	mux.Handle("GET /status.json", s.restricted(s.status))
-	return mux
-}
-
-// restricted asks for a user's name and password, if there are users.
-func (s *Server) restricted(next http.HandlerFunc) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if len(s.cfg.Users) > 0 && !s.known(r) {
-			w.Header().Set("WWW-Authenticate", `Basic realm="camkrazy", charset="UTF-8"`)
-			http.Error(w, "name and password of a user in camera.yaml, please", http.StatusUnauthorized)
-			return
-		}
-		next(w, r)
-	})
-}
-
-// known looks through all users whatever comes, so that the time taken tells nothing.
-func (s *Server) known(r *http.Request) bool {
-	name, password, _ := r.BasicAuth()
-	given := digest(name, password)
-	found := 0
-	for _, u := range s.cfg.Users {
-		want := digest(u.Name, u.Password)
-		found |= subtle.ConstantTimeCompare(given[:], want[:])
-	}
-	return found == 1
-}
-
-// digest makes credentials equally long, so that they can be compared in constant time. No name holds a colon.
-func digest(name, password string) [sha256.Size]byte {
-	return sha256.Sum256([]byte(name + ":" + password))
-}
-
-// healthz says whether all is well, and if not, why.
-func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
-	st := s.cfg.Status()
-	code := http.StatusOK
-	if !st.Healthy {
-		code = http.StatusServiceUnavailable
-	}
-	s.json(w, code, struct {
-		Healthy  bool     `json:"healthy"`
-		Problems []string `json:"problems"`
-	}{st.Healthy, st.Problems})
-}
-
-func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
-	s.json(w, http.StatusOK, s.cfg.Status())
-}
-
-func (s *Server) json(w http.ResponseWriter, code int, v any) {
-	body, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		s.log.Error("encode answer", "err", err)
-		http.Error(w, "cannot encode the answer", http.StatusInternalServerError)
-		return
-	}
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(code)
-	w.Write(append(body, '\n'))
-}
-
-// snapshot sends the newest still, or takes one if that is too old.
-func (s *Server) snapshot(w http.ResponseWriter, r *http.Request) {
-	still := s.cfg.Still()
-	if still.JPEG == nil || time.Since(still.Taken) > s.cfg.MaxAge {
-		ctx, cancel := context.WithTimeout(r.Context(), stillWait)
-		defer cancel()
-		fresh, err := s.cfg.TakeStill(ctx)
-		if err == nil {
-			still = fresh
-		} else if still.JPEG == nil || time.Since(still.Taken) > tooOld {
-			w.Header().Set("Retry-After", "1")
-			http.Error(w, "no picture: "+err.Error(), http.StatusServiceUnavailable)
-			return
-		}
-	}
-	h := w.Header()
-	h.Set("Content-Type", "image/jpeg")
-	h.Set("Content-Length", strconv.Itoa(len(still.JPEG)))
-	h.Set("Cache-Control", "no-store")
-	h.Set("Last-Modified", still.Taken.UTC().Format(http.TimeFormat))
-	h.Set("Age", strconv.Itoa(int(time.Since(still.Taken).Seconds())))
-	h.Set("X-Content-Type-Options", "nosniff")
-	if r.Method != http.MethodHead {
-		w.Write(still.JPEG)
-	}
 }

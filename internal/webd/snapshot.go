@@ -1,0 +1,42 @@
+package webd
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+const (
+	// stillWait bounds the answer of /camera.jpg when a picture has to be taken for it.
+	stillWait = 2 * time.Second
+	// tooOld is when a picture is no longer better than none.
+	tooOld = 30 * time.Second
+)
+
+// snapshot sends the newest still, or takes one if that is too old.
+func (s *Server) snapshot(w http.ResponseWriter, r *http.Request) {
+	still := s.cfg.Still()
+	if still.JPEG == nil || time.Since(still.Taken) > s.cfg.MaxAge {
+		ctx, cancel := context.WithTimeout(r.Context(), stillWait)
+		defer cancel()
+		fresh, err := s.cfg.TakeStill(ctx)
+		if err == nil {
+			still = fresh
+		} else if still.JPEG == nil || time.Since(still.Taken) > tooOld {
+			w.Header().Set("Retry-After", "1")
+			http.Error(w, "no picture: "+err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+	}
+	h := w.Header()
+	h.Set("Content-Type", "image/jpeg")
+	h.Set("Content-Length", strconv.Itoa(len(still.JPEG)))
+	h.Set("Cache-Control", "no-store")
+	h.Set("Last-Modified", still.Taken.UTC().Format(http.TimeFormat))
+	h.Set("Age", strconv.Itoa(int(time.Since(still.Taken).Seconds())))
+	h.Set("X-Content-Type-Options", "nosniff")
+	if r.Method != http.MethodHead {
+		w.Write(still.JPEG)
+	}
+}
