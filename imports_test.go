@@ -34,6 +34,7 @@ var allowed = map[string][]string{
 	"internal/vcemu/h264":  {},
 	"internal/vcemu/scene": {},
 	"internal/vcemu/slots": {"internal/mmal", "internal/vcemu"},
+	"internal/throttle":    {},
 	"internal/vchiq":       {"internal/mmal"},
 	"internal/webd":        {"internal/camera"},
 }
