@@ -1,9 +1,11 @@
 .DEFAULT_GOAL := help
 export CGO_ENABLED = 0
 
-# The daemon as `make run` starts it. SCENE=clip.y4m shows real footage, CONFIG=file another configuration.
+# The daemon as `make run` starts it. SCENE=clip.y4m shows real footage, CONFIG=file another configuration,
+# FAULTS=10s:stall:lqstream,45s:disconnect lets the emulated GPU fail.
 CONFIG ?= examples/local.yaml
 SCENE ?=
+FAULTS ?=
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -11,8 +13,8 @@ help: ## list the targets
 build/camkrazy: FORCE
 	go build -trimpath -o $@ ./cmd/camkrazy
 
-run: build/camkrazy ## watch the emulated camera on this machine (SCENE=clip.y4m CONFIG=camera.yaml)
-	exec build/camkrazy --emulate --ram '' --config '$(CONFIG)' $(if $(SCENE),--scene '$(SCENE)')
+run: build/camkrazy ## watch the emulated camera on this machine (SCENE=clip.y4m CONFIG=camera.yaml FAULTS=10s:stall)
+	exec build/camkrazy --emulate --ram '' --config '$(CONFIG)' $(if $(SCENE),--scene '$(SCENE)') $(if $(FAULTS),--faults '$(FAULTS)')
 
 test: ## run every test, with the players that judge the streams (installs them: apt, as root)
 	tools/testdeps

@@ -3,10 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/camkrazy/camkrazy/internal/camera"
 	"github.com/camkrazy/camkrazy/internal/config"
@@ -14,6 +17,7 @@ import (
 	"github.com/camkrazy/camkrazy/internal/mmal"
 	"github.com/camkrazy/camkrazy/internal/rtspd"
 	"github.com/camkrazy/camkrazy/internal/vcemu"
+	"github.com/camkrazy/camkrazy/internal/vcemu/faults"
 	"github.com/camkrazy/camkrazy/internal/vcemu/scene"
 	"github.com/camkrazy/camkrazy/internal/webd"
 )
@@ -24,6 +28,7 @@ type appliance struct {
 	log       *slog.Logger
 	started   time.Time
 	videocore *vcemu.VideoCore // nil on a board
+	faults    []faults.Fault   // of videocore
 	camera    *camera.Camera
 	rtsp      *rtspd.Server
 	web       *webd.Server    // nil if http.listen is empty
@@ -79,6 +84,12 @@ func (a *appliance) transport(o options, log *slog.Logger) (func(context.Context
 	if !o.emulate {
 		return openBoard, findBoard()
 	}
+	var err error
+	if o.faults != "" {
+		if a.faults, err = faults.Parse(o.faults, faultStreams(a.cfg)); err != nil {
+			return nil, giveUp{fmt.Errorf("--faults: %w", err)}
+		}
+	}
 	vc := vcemu.Config{Logger: log}
 	if o.scene != "" {
 		open := func(width, height int) (scene.Source, error) { return scene.OpenY4M(o.scene, width, height) }
@@ -87,7 +98,6 @@ func (a *appliance) transport(o options, log *slog.Logger) (func(context.Context
 		}
 		vc.Scene = open
 	}
-	var err error
 	if a.videocore, err = vcemu.New(vc); err != nil {
 		return nil, err
 	}
@@ -161,11 +171,23 @@ func (a *appliance) runCamera(ctx context.Context) error {
 		return a.camera.Run(ctx)
 	}
 	emulated, stop := context.WithCancel(context.WithoutCancel(ctx))
-	ended := make(chan error, 1)
-	go func() { ended <- a.videocore.Run(emulated) }()
+	g, emulated := errgroup.WithContext(emulated)
+	g.Go(func() error { return a.videocore.Run(emulated) })
+	g.Go(func() error {
+		faults.Run(emulated, a.faults, a.videocore, a.log)
+		return nil
+	})
 	err := a.camera.Run(ctx)
 	stop()
-	return errors.Join(err, <-ended)
+	return errors.Join(err, g.Wait())
+}
+
+func faultStreams(cfg config.Config) []faults.Stream {
+	var out []faults.Stream
+	for _, s := range cfg.Streams {
+		out = append(out, faults.Stream{Name: s.Name, Width: s.Width, Height: s.Height, BitRate: s.Bitrate})
+	}
+	return out
 }
 
 func rtspStreams(cfg config.Config) []rtspd.StreamConfig {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sync/errgroup"
@@ -17,6 +18,7 @@ import (
 	"github.com/camkrazy/camkrazy/internal/camera"
 	"github.com/camkrazy/camkrazy/internal/config"
 	"github.com/camkrazy/camkrazy/internal/mmal"
+	"github.com/camkrazy/camkrazy/internal/vcemu"
 )
 
 // The exit codes; gokrazy's supervisor restarts a program that fails, but for the last one.
@@ -45,6 +47,7 @@ type options struct {
 	check   bool
 	emulate bool
 	scene   string
+	faults  string
 	version bool
 	ram     string
 }
@@ -57,6 +60,7 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	fs.BoolVar(&o.check, "check", false, "validate the configuration, print the encoder plan and exit")
 	fs.BoolVar(&o.emulate, "emulate", false, "use the emulated VideoCore instead of /dev/vchiq")
 	fs.StringVar(&o.scene, "scene", "", "footage for the emulated sensor, a y4m `FILE` (default a live test card)")
+	fs.StringVar(&o.faults, "faults", "", "faults of the emulated VideoCore, a `SCRIPT` of AFTER:FAULT[:STREAM], as 10s:stall:lqstream,45s:disconnect; faults are "+strings.Join(vcemu.FaultNames(), ", "))
 	fs.StringVar(&o.ram, "ram", "/run/camkrazy", "`DIR` in memory for the newest snapshots and log lines; empty for none")
 	fs.BoolVar(&o.version, "version", false, "print the version and exit")
 	err := fs.Parse(args)
@@ -72,6 +76,9 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	}
 	if o.scene != "" && !o.emulate {
 		return o, errors.New("--scene is what the emulated sensor sees: add --emulate")
+	}
+	if o.faults != "" && !o.emulate {
+		return o, errors.New("--faults are those of the emulated VideoCore: add --emulate")
 	}
 	return o, nil
 }

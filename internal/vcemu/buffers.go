@@ -119,7 +119,7 @@ func (p *port) message(b hostBuffer) *mmal.BufferMessage {
 func (p *port) sendBuffer(status mmal.Status, m *mmal.BufferMessage, payload []byte) {
 	s := p.comp.session
 	s.out = mmal.Append(s.out[:0], mmal.Header{ID: mmal.BufferToHost, Status: status}, m)
-	s.link.transmit(s.out, payload)
+	s.transmit(s.out, payload)
 }
 
 // sendReference sends an image to the host by reference.

@@ -39,6 +39,7 @@ type camera struct {
 	colours      *colours      // nil leaves them as they are
 	caption      scene.Caption // the zero value is none
 	captureZero  int64         // clock at the first frame of this capture, for TimestampReset
+	broken       bool          // a fault: it gives no frames any more
 	capturing    bool          // frames have left by the video port since CAPTURE was set
 	watched      bool          // the host wants to know the settings when they change
 	nextSettings time.Duration // capture time, since the sensor started, from which on they are sent again
@@ -46,7 +47,7 @@ type camera struct {
 
 func newCamera(comp *component) mmal.Status {
 	v := comp.vc
-	if v.cfg.NoCamera && !v.cfg.Quirks.NoCameraAtEnable {
+	if v.cfg.NoCamera && !v.cfg.Quirks.NoCameraAtEnable || v.refusesCamera() {
 		return mmal.ENoMem
 	}
 	c := &camera{comp: comp}
@@ -222,11 +223,14 @@ func (c *camera) committed(p *port) {
 // enable starts the sensor.
 func (c *camera) enable() mmal.Status {
 	s := &c.comp.vc.sensor
-	if c.comp.vc.cfg.NoCamera || s.camera != nil {
+	if c.comp.vc.cfg.NoCamera || s.camera != nil || c.comp.vc.refusesCamera() {
 		return mmal.ENoSpc
 	}
 	if !c.comp.outputs[previewPort].isCommitted || !c.comp.outputs[videoPort].isCommitted {
 		return mmal.EInval
+	}
+	if c.broken {
+		return mmal.Success
 	}
 	s.camera = c
 	c.capturing, c.nextSettings = false, 0

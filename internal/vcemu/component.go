@@ -49,6 +49,8 @@ type component struct {
 	client  uint32 // the client's word for the component, sent with events
 	enabled bool
 	dead    bool
+	// lockedUp is a fault: what ends the component, or stops its ports, is not answered.
+	lockedUp bool
 	// firstPort is the handle of the control port; those of the others follow. It is not an index: see newPortHandles.
 	firstPort uint32
 	wake      sync.Cond // the component's worker waits here

@@ -21,6 +21,7 @@ type imageEncoder struct {
 	passive
 	comp   *component
 	outlet outlet
+	fault  encoderFault
 	full   image.YCbCr // the worker's own: the picture in JPEG's range of values
 	writer bytes.Buffer
 }
@@ -33,7 +34,7 @@ func newImageEncoder(comp *component) {
 	in.kind = strips
 	out := comp.addPort(mmal.PortOutput, 0)
 	out.setDefault(mmal.EncodingJPEG)
-	e.outlet.port, out.outlet = out, &e.outlet
+	e.outlet.port, e.outlet.fault, out.outlet = out, &e.fault, &e.outlet
 	out.addWord(mmal.ParamJPEGQuality, 85, 1, 100)
 	out.addWord(paramRestartInterval, 0, 0, 0)
 	out.addFlag(paramIJGScaling, false)
@@ -89,6 +90,9 @@ func (e *imageEncoder) kick() {
 // step implements worker.
 func (e *imageEncoder) step() bool {
 	in, out := e.comp.inputs[0], e.comp.outputs[0]
+	if e.fault.stalled {
+		return in.swallow()
+	}
 	if !e.comp.enabled || !out.enabled || len(in.queue) == 0 || len(out.buffers) == 0 || len(e.outlet.waiting) > 0 {
 		return false
 	}
@@ -96,7 +100,8 @@ func (e *imageEncoder) step() bool {
 	quality, opened := int(out.word(mmal.ParamJPEGQuality)), out.epoch
 	memory := e.outlet.memory()
 	var err error
-	e.comp.unlocked(func() { memory, err = e.encode(memory, &a.image.pic, quality) })
+	picture := e.fault.picture(&a.image.pic)
+	e.comp.unlocked(func() { memory, err = e.encode(memory, picture, quality) })
 	in.done(a, epoch)
 	switch {
 	case err != nil:

@@ -25,6 +25,7 @@ type outlet struct {
 	spare   [][]byte // memory of pictures that are sent
 	scratch []byte
 	sent    sentCount
+	fault   *encoderFault // of the encoder whose outlet it is
 }
 
 // sentCount is what STATISTICS tells.
@@ -68,7 +69,7 @@ func (o *outlet) clear() {
 
 // drain sends what there are buffers for.
 func (o *outlet) drain() {
-	for len(o.waiting) > 0 && len(o.port.buffers) > 0 && o.port.enabled {
+	for len(o.waiting) > 0 && len(o.port.buffers) > 0 && o.port.enabled && !o.fault.stalled {
 		c := &o.waiting[0]
 		b := o.port.buffers[0]
 		o.port.buffers = slices.Delete(o.port.buffers, 0, 1)

@@ -44,6 +44,9 @@ type Quirks struct {
 	// CodedOffset sets the offset in the buffer messages of coded pictures, which is 0 otherwise. What is transferred
 	// still begins with the payload, and is as long as the message says.
 	CodedOffset bool
+	// StallHoldsImages has an encoder that stalls keep the images that come to it, which in the end stops the camera and
+	// so all streams. Otherwise it goes on taking them.
+	StallHoldsImages bool
 	// NoSidewaysVideo refuses a ROTATION of 90 or 270 degrees at the camera's video port (EINVAL).
 	NoSidewaysVideo bool
 }

@@ -142,10 +142,7 @@ func (v *VideoCore) takeFrame() {
 
 	if err != nil {
 		v.log.Error("sensor gives no picture", "err", err)
-		c.comp.session.sendEvent(c.comp.control, mmal.EventError, binary.LittleEndian.AppendUint32(nil, uint32(mmal.EIO)))
-		if s.camera == c {
-			s.stop()
-		}
+		c.fail(mmal.EIO)
 	}
 	pts := c.pts(clock)
 	for _, x := range s.shots {

@@ -36,10 +36,12 @@ type session struct {
 	once   sync.Once
 
 	// Guarded by VideoCore.mu.
-	dead   bool               // closed: nothing may be executed any more
-	out    []byte             // the message that is being sent
-	buffer mmal.BufferMessage // made here, for what is passed to an interface would be allocated each time
-	event  mmal.EventMessage
+	dead     bool               // closed: nothing may be executed any more
+	bulkLost bool               // no bulk transfer completes any more
+	lost     int                // bulk transfers, since then
+	out      []byte             // the message that is being sent
+	buffer   mmal.BufferMessage // made here, for what is passed to an interface would be allocated each time
+	event    mmal.EventMessage
 }
 
 func newSession(v *VideoCore, l link) *session {
@@ -85,6 +87,7 @@ func (s *session) run() {
 			return
 		case r := <-s.inbox:
 			s.link.wait()
+			s.hush()
 			s.execute(r)
 			select {
 			case s.spare <- r.msg:
@@ -156,7 +159,7 @@ func (s *session) bad(what string, args ...any) {
 // send transmits a message to the host.
 func (s *session) send(h mmal.Header, m mmal.Message) {
 	s.out = mmal.Append(s.out[:0], h, m)
-	s.link.transmit(s.out, nil)
+	s.transmit(s.out, nil)
 }
 
 // answer replies to a request with nothing but a status.
@@ -203,6 +206,9 @@ func (s *session) component(h mmal.Header, msg []byte) {
 	c := s.find(m.Component)
 	if c == nil {
 		s.answer(h, mmal.EInval, "component", m.Component)
+		return
+	}
+	if c.lockedUp && h.ID != mmal.ComponentEnable {
 		return
 	}
 	status := mmal.Success
@@ -284,6 +290,9 @@ func (s *session) portAction(h mmal.Header, msg []byte) {
 	p := s.findPort(mmal.PortAddress{Component: m.Component, Port: m.Port})
 	if p == nil {
 		s.answer(h, mmal.EInval, "action", m.Action, "component", m.Component, "port", m.Port)
+		return
+	}
+	if m.Action == mmal.ActionDisable && p.isStuck() {
 		return
 	}
 	status := mmal.EInval

@@ -24,6 +24,7 @@ type Stats struct {
 type EncoderStats struct {
 	Component     uint32 // handle
 	Width, Height int    // visible
+	BitRate       int    // as configured, in bit/s
 	Frames        uint64
 	KeyFrames     uint64
 	Bytes         uint64

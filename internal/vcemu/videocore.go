@@ -57,6 +57,8 @@ type VideoCore struct {
 	lastToken   uint32
 	imagesInUse int
 	sensor      sensor
+	silentUntil time.Time // a Silence lasts
+	refuseUntil time.Time // a RefuseCamera lasts
 }
 
 // New makes a VideoCore that does nothing until Run.

@@ -31,6 +31,7 @@ type videoEncoder struct {
 	passive
 	comp    *component
 	outlet  outlet
+	fault   encoderFault
 	encoder *h264.Encoder // nil while the output is disabled; only the worker uses it
 	header  bool          // SPS and PPS have been sent since the output was enabled
 	idr     bool          // the host wants an IDR
@@ -48,7 +49,7 @@ func newVideoEncoder(comp *component) {
 	in.setDefault(mmal.EncodingI420)
 	in.kind = dualImage
 	out.setDefault(mmal.EncodingH264)
-	e.outlet.port, out.outlet = out, &e.outlet
+	e.outlet.port, e.outlet.fault, out.outlet = out, &e.fault, &e.outlet
 	in.addFlag(mmal.ParamImmutableInput, false)
 	e.addParameters(out)
 	e.addControlParameters(comp.control)
@@ -316,6 +317,9 @@ func (e *videoEncoder) kick() {
 // step implements worker.
 func (e *videoEncoder) step() bool {
 	in, out, encoder := e.comp.inputs[0], e.comp.outputs[0], e.encoder
+	if e.fault.stalled {
+		return in.swallow()
+	}
 	if !e.comp.enabled || encoder == nil || len(in.queue) == 0 || e.outlet.backlog >= maxBacklog {
 		return false
 	}
@@ -337,8 +341,9 @@ func (e *videoEncoder) step() bool {
 		e.clock += e.period - 1
 	}
 	data, clock := e.outlet.memory(), e.clock
+	source := e.fault.picture(&a.image.pic)
 	var picture h264.Picture
-	e.comp.unlocked(func() { data, picture = encoder.Encode(data, &a.image.pic, clock) })
+	e.comp.unlocked(func() { data, picture = encoder.Encode(data, source, clock) })
 	if e.encoder == encoder {
 		e.push(data, picture.IDR, a.pts)
 	}
@@ -397,6 +402,7 @@ func (e *videoEncoder) stats() EncoderStats {
 	return EncoderStats{
 		Component: e.comp.handle,
 		Width:     size.X, Height: size.Y,
+		BitRate:   int(e.comp.outputs[0].format.Bitrate),
 		Frames:    e.frames,
 		KeyFrames: e.keyFrames,
 		Bytes:     e.bytes,
