@@ -70,7 +70,7 @@ func New(cfg Config, open func(context.Context) (mmal.Transport, error), log *sl
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	c := &Camera{cfg: cfg, open: open, log: log, stills: newStills(cfg.Snapshot, log), state: Starting}
+	c := &Camera{cfg: cfg, open: open, log: log, stills: newStills(cfg, log), state: Starting}
 	for _, s := range cfg.Streams {
 		c.branches = append(c.branches, newBranch(s, log))
 	}
@@ -212,11 +212,16 @@ func (c *Camera) RequestKeyFrame(stream string) {
 	}
 }
 
-// TakeStill takes a picture now, whatever the interval.
-func (c *Camera) TakeStill(ctx context.Context) (Still, error) {
+// TakeStill takes a picture now, whatever the interval. Those who ask for the same at the same time share one. Its error
+// wraps ErrStillOptions if there cannot be such a picture.
+func (c *Camera) TakeStill(ctx context.Context, o StillOptions) (Still, error) {
+	shape, err := c.stills.shape(o)
+	if err != nil {
+		return Still{}, err
+	}
 	answer := make(chan stillResult, 1)
 	select {
-	case c.stills.asked <- answer:
+	case c.stills.asked <- stillRequest{ctx, shape, answer}:
 	case <-ctx.Done():
 		return Still{}, fmt.Errorf("take snapshot: %w", context.Cause(ctx))
 	}

@@ -299,7 +299,7 @@ func TestTakeStill(t *testing.T) {
 		r := start(t, cfg, vcemu.Config{})
 		time.Sleep(time.Second)
 		for range 3 {
-			still, err := r.camera.TakeStill(t.Context())
+			still, err := r.camera.TakeStill(t.Context(), camera.StillOptions{})
 			if err != nil {
 				t.Fatal(err)
 			}

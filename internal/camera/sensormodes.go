@@ -261,3 +261,13 @@ func (p SensorPlan) rows() string {
 	}
 	return b.String()
 }
+
+// cameraModel is how a picture tells what it was taken with, by the firmware's name of the sensor: "" if that is unknown.
+func cameraModel(sensor string) string {
+	for _, m := range sensorModels() {
+		if strings.EqualFold(m.name, sensor) {
+			return fmt.Sprintf("Camera Module %s (%s)", m.module, m.name)
+		}
+	}
+	return sensor
+}

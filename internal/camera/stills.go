@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/camkrazy/camkrazy/internal/exif"
 	"github.com/camkrazy/camkrazy/internal/mmal"
 )
 
@@ -28,13 +30,20 @@ var ErrNoStill = errors.New("no picture came from the JPEG encoder")
 
 // stills takes JPEG pictures from the running video, one at a time.
 type stills struct {
-	cfg   SnapshotConfig
-	log   *slog.Logger
-	asked chan chan stillResult
+	cfg    SnapshotConfig
+	widest int // that may be asked for
+	log    *slog.Logger
+	asked  chan stillRequest
+	usual  stillShape
 
 	from    *mmal.Port // the splitter's
 	scaler  *mmal.Component
 	encoder *mmal.Component
+	linked  bool       // scaler and encoder are connected
+	fitted  stillShape // what the branch is set up for; zero if it is unknown
+	model   string     // of the camera, as Exif has it
+	// pending belongs to run: who waits for a picture of another shape than the one being taken.
+	pending []stillRequest
 
 	mu   sync.Mutex // guards what follows
 	data []byte
@@ -44,17 +53,29 @@ type stills struct {
 	n    uint64
 }
 
+// stillRequest is somebody who waits for a picture, as long as ctx is not done.
+type stillRequest struct {
+	ctx    context.Context
+	shape  stillShape
+	answer chan<- stillResult // has room
+}
+
 type stillResult struct {
 	still Still
 	err   error
 }
 
-func newStills(cfg SnapshotConfig, log *slog.Logger) *stills {
-	return &stills{cfg: cfg, log: log, asked: make(chan chan stillResult)}
+func newStills(cfg Config, log *slog.Logger) *stills {
+	c := cfg.Snapshot
+	return &stills{
+		cfg: c, widest: widestStill(cfg), log: log, asked: make(chan stillRequest),
+		usual: stillShape{c.Width, c.Height, c.Quality},
+	}
 }
 
 // build makes the branch, connected but not enabled.
 func (st *stills) build(ctx context.Context, s *session) error {
+	st.linked, st.fitted, st.model = false, stillShape{}, cameraModel(s.sensorInfo.Name)
 	var err error
 	if st.from, err = s.split(ctx); err != nil {
 		return err
@@ -68,11 +89,8 @@ func (st *stills) build(ctx context.Context, s *session) error {
 	if err := s.connect(ctx, st.from, st.scaler.Inputs[0]); err != nil {
 		return err
 	}
-	size := picture420(st.cfg.Width, st.cfg.Height, mmal.Rational{Num: 0, Den: 1})
-	if err := st.scaler.Outputs[0].Commit(ctx, size, mmal.Buffers{}); err != nil {
-		return err
-	}
-	if err := s.connect(ctx, st.scaler.Outputs[0], st.encoder.Inputs[0]); err != nil {
+	s.onStop(st.unlink)
+	if err := st.fit(ctx, st.usual); err != nil {
 		return err
 	}
 	if err := st.configure(ctx); err != nil {
@@ -82,15 +100,65 @@ func (st *stills) build(ctx context.Context, s *session) error {
 	return nil
 }
 
-func (st *stills) configure(ctx context.Context) error {
-	out := st.encoder.Outputs[0]
-	format := st.encoder.Inputs[0].Format()
-	format.Encoding, format.Variant = mmal.EncodingJPEG, 0
-	if err := out.Commit(ctx, format, mmal.Buffers{Num: stillBuffers, Size: stillBufferSize}); err != nil {
+// fit sets the branch up for pictures of a shape; it is not enabled. Only what differs is changed, and if something
+// fails, all of it is the next time.
+func (st *stills) fit(ctx context.Context, want stillShape) error {
+	was := st.fitted
+	st.fitted = stillShape{}
+	if was.width != want.width || was.height != want.height {
+		if err := st.link(ctx, want.width, want.height); err != nil {
+			return err
+		}
+	}
+	if was.quality != want.quality {
+		quality := &mmal.Uint32{ID: mmal.ParamJPEGQuality, Value: uint32(want.quality)}
+		if err := st.encoder.Outputs[0].Set(ctx, quality); err != nil {
+			return err
+		}
+	}
+	st.fitted = want
+	return nil
+}
+
+// link connects the scaler with the encoder, by pictures of a size. It first ends the link that there may be, for no
+// document says that a port's format may change while it is connected.
+func (st *stills) link(ctx context.Context, width, height int) error {
+	if err := st.unlink(ctx); err != nil {
 		return err
 	}
-	quality := &mmal.Uint32{ID: mmal.ParamJPEGQuality, Value: uint32(st.cfg.Quality)}
-	if err := out.Set(ctx, quality); err != nil {
+	from, to, out := st.scaler.Outputs[0], st.encoder.Inputs[0], st.encoder.Outputs[0]
+	if err := from.Commit(ctx, picture420(width, height, mmal.Rational{Num: 0, Den: 1}), mmal.Buffers{}); err != nil {
+		return err
+	}
+	if err := to.Commit(ctx, from.Format(), mmal.Buffers{}); err != nil {
+		return err
+	}
+	if err := from.Connect(ctx, to); err != nil {
+		return err
+	}
+	st.linked = true
+	format := to.Format()
+	format.Encoding, format.Variant = mmal.EncodingJPEG, 0
+	return out.Commit(ctx, format, mmal.Buffers{Num: stillBuffers, Size: stillBufferSize})
+}
+
+// unlink ends the connection of scaler and encoder, if there is one.
+func (st *stills) unlink(ctx context.Context) error {
+	if !st.linked {
+		return nil
+	}
+	err := st.scaler.Outputs[0].Disconnect(ctx)
+	st.linked = err != nil
+	return err
+}
+
+// configure leaves thumbnail and Exif to this program, which knows more.
+func (st *stills) configure(ctx context.Context) error {
+	off := &mmal.Boolean{ID: mmal.ParamEXIFDisable, Value: true}
+	err := st.encoder.Outputs[0].Set(ctx, off)
+	if _, refused := errors.AsType[mmal.Status](err); refused {
+		st.log.Warn("firmware writes Exif of its own, which is replaced", "err", err)
+	} else if err != nil {
 		return err
 	}
 	return st.encoder.Control.Set(ctx, &mmal.Thumbnail{})
@@ -106,20 +174,15 @@ func (st *stills) run(ctx context.Context) error {
 		due = t.C
 	}
 	for first := st.cfg.Interval > 0; ; first = false {
-		var answer chan stillResult
+		shape := st.usual
 		if !first {
-			select {
-			case <-due:
-			case answer = <-st.asked:
-			case <-ctx.Done():
+			var ok bool
+			if shape, ok = st.next(ctx, due); !ok {
 				return nil
 			}
 		}
-		still, err := st.take(ctx)
-		for answer != nil {
-			answer <- stillResult{still, err}
-			answer = st.waiting()
-		}
+		still, err := st.take(ctx, shape)
+		st.answer(shape, stillResult{still, err})
 		if ctx.Err() != nil {
 			return nil
 		} else if errors.Is(err, mmal.ErrNoReply) || errors.Is(err, mmal.ErrClosed) {
@@ -130,24 +193,65 @@ func (st *stills) run(ctx context.Context) error {
 	}
 }
 
-// waiting is another one who has asked meanwhile, and gets the same picture; nil if there is none.
-func (st *stills) waiting() chan stillResult {
+// next waits for a reason to take a picture and says of which shape; not ok is the end. The interval goes first, so that
+// those who ask cannot keep it off.
+func (st *stills) next(ctx context.Context, due <-chan time.Time) (shape stillShape, ok bool) {
+	for len(st.pending) > 0 {
+		select {
+		case <-due:
+			return st.usual, true
+		default:
+		}
+		if st.pending[0].ctx.Err() == nil {
+			return st.pending[0].shape, true
+		}
+		st.pending = st.pending[1:] // has gone away
+	}
 	select {
-	case answer := <-st.asked:
-		return answer
-	default:
-		return nil
+	case <-due:
+		return st.usual, true
+	case r := <-st.asked:
+		st.pending = append(st.pending, r)
+		return r.shape, true
+	case <-ctx.Done():
+		return st.usual, false
 	}
 }
 
-// take enables the branch for one picture.
-func (st *stills) take(ctx context.Context) (Still, error) {
-	still, err := st.capture(ctx)
+// answer gives a picture to all who have asked for its shape by now.
+func (st *stills) answer(shape stillShape, result stillResult) {
+	for {
+		select {
+		case r := <-st.asked:
+			st.pending = append(st.pending, r)
+			continue
+		default:
+		}
+		break
+	}
+	st.pending = slices.DeleteFunc(st.pending, func(r stillRequest) bool {
+		if r.shape == shape {
+			r.answer <- result
+		}
+		return r.shape == shape
+	})
+}
+
+// take enables the branch for one picture. Those of the usual shape are everybody's.
+func (st *stills) take(ctx context.Context, shape stillShape) (Still, error) {
+	err := st.fit(ctx, shape)
+	var still Still
+	if err == nil {
+		still, err = st.capture(ctx)
+	}
 	if ctx.Err() != nil {
 		return Still{}, context.Cause(ctx)
 	}
 	if err != nil {
 		return Still{}, fmt.Errorf("take snapshot: %w", err)
+	}
+	if shape != st.usual {
+		return still, nil
 	}
 	st.mu.Lock()
 	st.last = still
@@ -191,7 +295,10 @@ func (st *stills) capture(ctx context.Context) (still Still, err error) {
 	defer timeout.Stop()
 	select {
 	case err := <-done:
-		return st.end(), err
+		if err != nil {
+			return Still{}, err
+		}
+		return st.end()
 	case <-timeout.C:
 		return Still{}, ErrNoStill
 	case <-ctx.Done():
@@ -207,10 +314,20 @@ func (st *stills) begin() <-chan error {
 	return st.done
 }
 
-func (st *stills) end() Still {
+// end completes the picture that has come, and tells in it what it is of.
+func (st *stills) end() (Still, error) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	return Still{JPEG: st.data, PTS: time.Duration(st.pts) * time.Microsecond, Taken: time.Now()}
+	now := time.Now()
+	info := exif.Info{
+		Taken: now, Make: "Raspberry Pi", Model: st.model, Software: "camkrazy",
+		Width: st.fitted.width, Height: st.fitted.height,
+	}
+	file, err := exif.Add(st.data, info)
+	if err != nil {
+		return Still{}, fmt.Errorf("%w: %w", ErrNoStill, err)
+	}
+	return Still{JPEG: file, PTS: time.Duration(st.pts) * time.Microsecond, Taken: now}, nil
 }
 
 // fragment takes a part of a JPEG, on the goroutine that reads messages. Pictures after the first are thrown away.

@@ -34,8 +34,8 @@ type Config struct {
 	Status func() Status
 	// Still returns the newest snapshot; its JPEG is nil before the first.
 	Still func() camera.Still
-	// TakeStill takes a snapshot now. It is asked when the newest one is older than MaxAge.
-	TakeStill func(context.Context) (camera.Still, error)
+	// TakeStill takes a snapshot now. It is asked when the newest one is older than MaxAge, or is not what a client wants.
+	TakeStill func(context.Context, camera.StillOptions) (camera.Still, error)
 	MaxAge    time.Duration
 	// Logger is told of trouble; nil discards.
 	Logger *slog.Logger

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,7 +26,7 @@ func testConfig() Config {
 		Listen: "127.0.0.1:0",
 		Status: func() Status { return Status{Healthy: true, Problems: []string{}} },
 		Still:  func() camera.Still { return picture(time.Second) },
-		TakeStill: func(context.Context) (camera.Still, error) {
+		TakeStill: func(context.Context, camera.StillOptions) (camera.Still, error) {
 			return camera.Still{}, errors.New("the camera is asleep")
 		},
 		MaxAge: 3 * time.Second,
@@ -52,7 +53,7 @@ func body(t *testing.T, rsp *http.Response) string {
 }
 
 func TestSnapshot(t *testing.T) {
-	taken := func(context.Context) (camera.Still, error) { return picture(0), nil }
+	taken := func(context.Context, camera.StillOptions) (camera.Still, error) { return picture(0), nil }
 	tests := []struct {
 		name   string
 		change func(*Config)
@@ -98,12 +99,65 @@ func TestSnapshot(t *testing.T) {
 	}
 }
 
+// TestSnapshotOptions holds when a picture is taken anew, and as what.
+func TestSnapshotOptions(t *testing.T) {
+	type asked = []camera.StillOptions
+	tests := []struct {
+		query string
+		code  int
+		body  string
+		asked asked
+	}{
+		{"", 200, "jpeg of 1s", nil},
+		{"?fresh=0", 200, "jpeg of 1s", nil},
+		{"?fresh=1", 200, "jpeg of 0s", asked{{}}},
+		{"?fresh=true&width=320", 200, "jpeg of 0s", asked{{Width: 320}}},
+		{"?width=320&quality=50", 200, "jpeg of 0s", asked{{Width: 320, Quality: 50}}},
+		{"?quality=1", 200, "jpeg of 0s", asked{{Quality: 1}}},
+		{"?width=63", 400, "width: 63 is too narrow\n", asked{{Width: 63}}},
+		{"?fresh=please", 400, "fresh: \"please\" must be 0 or 1\n", nil},
+		{"?width=wide", 400, "width: \"wide\" must be a number above 0\n", nil},
+		{"?width=0", 400, "width: \"0\" must be a number above 0\n", nil},
+		{"?quality=-3", 400, "quality: \"-3\" must be a number above 0\n", nil},
+		{"?with=320", 400, "with: there are fresh, width and quality\n", nil},
+		{"?width=320&width=640", 400, "width: more than one value\n", nil},
+		{"?width=%zz", 400, "invalid URL escape \"%zz\"\n", nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.query, func(t *testing.T) {
+			cfg := testConfig()
+			var got asked
+			cfg.TakeStill = func(_ context.Context, o camera.StillOptions) (camera.Still, error) {
+				got = append(got, o)
+				if o.Width == 63 {
+					return camera.Still{}, tooNarrow{}
+				}
+				return picture(0), nil
+			}
+			rsp := get(cfg, "GET", "/camera.jpg"+tt.query)
+			if text := body(t, rsp); rsp.StatusCode != tt.code || text != tt.body || !slices.Equal(got, tt.asked) {
+				t.Errorf("got %d %q, asked for %+v; want %d %q, %+v", rsp.StatusCode, text, got, tt.code, tt.body, tt.asked)
+			}
+		})
+	}
+	// Nobody who asks for a picture of now gets an old one.
+	if rsp := get(testConfig(), "GET", "/camera.jpg?fresh=1"); rsp.StatusCode != 503 {
+		t.Errorf("a fresh one that cannot be had: got %d %s, want 503", rsp.StatusCode, body(t, rsp))
+	}
+}
+
+// tooNarrow is what the camera says to options that it cannot do.
+type tooNarrow struct{}
+
+func (tooNarrow) Error() string { return "width: 63 is too narrow" }
+func (tooNarrow) Unwrap() error { return camera.ErrStillOptions }
+
 // TestSnapshotIsBounded holds that a camera that does not answer does not keep a client waiting.
 func TestSnapshotIsBounded(t *testing.T) {
 	cfg := testConfig()
 	cfg.Still = func() camera.Still { return camera.Still{} }
 	var limit time.Duration
-	cfg.TakeStill = func(ctx context.Context) (camera.Still, error) {
+	cfg.TakeStill = func(ctx context.Context, _ camera.StillOptions) (camera.Still, error) {
 		if deadline, ok := ctx.Deadline(); ok {
 			limit = time.Until(deadline)
 		}

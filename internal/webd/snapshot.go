@@ -2,9 +2,12 @@ package webd
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/camkrazy/camkrazy/internal/camera"
 )
 
 const (
@@ -14,16 +17,25 @@ const (
 	tooOld = 30 * time.Second
 )
 
-// snapshot sends the newest still, or takes one if that is too old.
+// snapshot sends the newest still, or takes one if that is too old, or not what is asked for.
 func (s *Server) snapshot(w http.ResponseWriter, r *http.Request) {
+	want, err := snapshotQuery(r.URL.RawQuery)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
 	still := s.cfg.Still()
-	if still.JPEG == nil || time.Since(still.Taken) > s.cfg.MaxAge {
+	if want.fresh || still.JPEG == nil || time.Since(still.Taken) > s.cfg.MaxAge {
 		ctx, cancel := context.WithTimeout(r.Context(), stillWait)
 		defer cancel()
-		fresh, err := s.cfg.TakeStill(ctx)
-		if err == nil {
+		fresh, err := s.cfg.TakeStill(ctx, want.StillOptions)
+		switch {
+		case err == nil:
 			still = fresh
-		} else if still.JPEG == nil || time.Since(still.Taken) > tooOld {
+		case errors.Is(err, camera.ErrStillOptions):
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		case want.fresh || still.JPEG == nil || time.Since(still.Taken) > tooOld:
 			w.Header().Set("Retry-After", "1")
 			http.Error(w, "no picture: "+err.Error(), http.StatusServiceUnavailable)
 			return
