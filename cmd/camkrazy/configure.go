@@ -61,16 +61,7 @@ func cameraConfig(cfg config.Config) camera.Config {
 	c := cfg.Camera
 	out := camera.Config{
 		Number: c.Number, Width: c.Width, Height: c.Height, FrameRate: c.FrameRate, SensorMode: c.SensorMode,
-		Controls: camera.Controls{
-			Rotation: c.Rotation, HFlip: c.HFlip, VFlip: c.VFlip, Zoom: c.Zoom,
-			Brightness: c.Brightness, Contrast: c.Contrast, Saturation: c.Saturation, Sharpness: c.Sharpness,
-			ISO: c.ISO, ShutterSpeed: c.ShutterSpeed,
-			ExposureMode: c.ExposureMode, ExposureCompensation: c.ExposureCompensation, MeterMode: c.MeterMode,
-			AWBMode: c.AWBMode, AWBGains: c.AWBGains, DRCStrength: c.DRCStrength, FlickerAvoid: c.FlickerAvoid,
-			VideoStabilization: c.VideoStabilization, VideoDenoise: c.VideoDenoise,
-			ImageEffect: c.ImageEffect, ColorEffects: c.ColorEffects,
-			Annotate: camera.Annotate(c.Annotate),
-		},
+		Controls: cameraControls(c),
 		Snapshot: camera.SnapshotConfig{
 			Width: cfg.Snapshot.Width, Height: cfg.Snapshot.Height,
 			Quality: cfg.Snapshot.Quality, Interval: cfg.Snapshot.Interval,
@@ -84,4 +75,17 @@ func cameraConfig(cfg config.Config) camera.Config {
 		})
 	}
 	return out
+}
+
+func cameraControls(c config.Camera) camera.Controls {
+	return camera.Controls{
+		Rotation: c.Rotation, HFlip: c.HFlip, VFlip: c.VFlip, Zoom: c.Zoom,
+		Brightness: c.Brightness, Contrast: c.Contrast, Saturation: c.Saturation, Sharpness: c.Sharpness,
+		ISO: c.ISO, ShutterSpeed: c.ShutterSpeed,
+		ExposureMode: c.ExposureMode, ExposureCompensation: c.ExposureCompensation, MeterMode: c.MeterMode,
+		AWBMode: c.AWBMode, AWBGains: c.AWBGains, DRCStrength: c.DRCStrength, FlickerAvoid: c.FlickerAvoid,
+		VideoStabilization: c.VideoStabilization, VideoDenoise: c.VideoDenoise, ImageDenoise: c.ImageDenoise,
+		ImageEffect: c.ImageEffect, ColorEffects: c.ColorEffects,
+		Annotate: camera.Annotate(c.Annotate),
+	}
 }

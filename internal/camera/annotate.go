@@ -1,9 +1,12 @@
 package camera
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/camkrazy/camkrazy/internal/mmal"
@@ -22,27 +25,15 @@ type annotator struct {
 	cfg     Annotate
 	control *mmal.Port
 	log     *slog.Logger
-	shown   string // as the firmware took it
-	v3      bool   // the firmware refused version 4
-	off     bool   // there is no text, or the firmware does not take it
+	shown   mmal.Annotate // as the firmware took it; the zero value is none
+	version int           // of ANNOTATE that the firmware takes: 4, 3, or 0 for not known yet
+	off     bool          // the firmware does not take the text
 }
 
-func newAnnotator(cfg Annotate, control *mmal.Port, log *slog.Logger) *annotator {
-	return &annotator{cfg: cfg, control: control, log: log, off: cfg.Text == ""}
-}
-
-// run changes the text at the start of each second until ctx is done. The picture is worth more than the text: what
-// goes wrong is a warning.
-func (a *annotator) run(ctx context.Context) {
-	for !a.off {
-		now := time.Now()
-		if !sleep(ctx, now.Truncate(time.Second).Add(time.Second).Sub(now)) {
-			return
-		}
-		if err := a.update(ctx); err != nil && ctx.Err() == nil {
-			a.log.Warn("text in the picture was not changed", "err", err)
-		}
-	}
+// begin shows the text in the pictures of a new pipeline.
+func (a *annotator) begin(ctx context.Context, cfg Annotate, control *mmal.Port) error {
+	*a = annotator{cfg: cfg, control: control, log: a.log}
+	return a.update(ctx)
 }
 
 // update sends the text if it changed. A firmware that refuses it in both versions is not asked again.
@@ -50,34 +41,93 @@ func (a *annotator) update(ctx context.Context) error {
 	if a.off {
 		return nil
 	}
-	text := strftime.Format(a.cfg.Text, time.Now())
-	text = text[:min(len(text), annotateLimit)]
-	if text == a.shown {
-		return nil
-	}
-	err := a.set(ctx, text)
-	if status, refused := errors.AsType[mmal.Status](err); refused && !a.v3 {
-		a.v3 = true
-		a.log.Warn("firmware refuses version 4 of ANNOTATE, version 3 is tried", "status", status)
-		err = a.set(ctx, text)
-	}
+	err := a.show(ctx, a.cfg)
 	if status, refused := errors.AsType[mmal.Status](err); refused {
 		a.off = true
 		a.log.Warn("image control refused", "control", mmal.ParamAnnotate, "status", status)
 		return nil
-	} else if err != nil {
+	}
+	return err
+}
+
+// change shows another text. When that fails the one before stays, or comes back with the next update.
+func (a *annotator) change(ctx context.Context, cfg Annotate) error {
+	if cfg == a.cfg {
+		return nil
+	}
+	if err := a.show(ctx, cfg); err != nil {
 		return err
 	}
-	a.shown = text
+	a.cfg, a.off = cfg, false
 	return nil
 }
 
-func (a *annotator) set(ctx context.Context, text string) error {
+// show sends what cfg means now, if the firmware does not have it.
+func (a *annotator) show(ctx context.Context, cfg Annotate) error {
+	p := cfg.parameter(time.Now())
+	if p == a.shown {
+		return nil
+	}
+	err := a.set(ctx, p)
+	if status, refused := errors.AsType[mmal.Status](err); refused && a.version == 0 {
+		a.version = 3
+		a.log.Warn("firmware refuses version 4 of ANNOTATE, version 3 is tried, which puts the text where the firmware likes",
+			"status", status)
+		if err = a.set(ctx, p); err != nil {
+			a.version = 0
+		}
+	}
+	_, refused := errors.AsType[mmal.Status](err)
+	switch {
+	case err == nil:
+		a.shown, a.version = p, cmp.Or(a.version, 4)
+	case !refused:
+		a.shown = mmal.Annotate{Text: "\xff"} // nobody knows: whatever comes next is sent
+	}
+	return err
+}
+
+func (a *annotator) set(ctx context.Context, p mmal.Annotate) error {
 	ctx, cancel := context.WithTimeout(ctx, annotateTimeout)
 	defer cancel()
-	p := &mmal.Annotate{Enable: true, Background: a.cfg.Background, TextSize: uint8(a.cfg.Size), Text: text}
-	if a.v3 {
-		return a.control.Set(ctx, (*mmal.AnnotateV3)(p))
+	if a.version == 3 {
+		return a.control.Set(ctx, (*mmal.AnnotateV3)(&p))
 	}
-	return a.control.Set(ctx, p)
+	return a.control.Set(ctx, &p)
+}
+
+// parameter is the text with its looks as the firmware takes them; without anything to show it is the zero value.
+func (c Annotate) parameter(now time.Time) mmal.Annotate {
+	if c.Text == "" && !c.FrameNum {
+		return mmal.Annotate{}
+	}
+	text := strftime.Format(c.Text, now)
+	return mmal.Annotate{
+		Enable:           true,
+		FrameNumber:      c.FrameNum,
+		Background:       c.Background,
+		BackgroundColour: customColour(c.BackgroundColor),
+		TextColour:       customColour(c.Color),
+		TextSize:         uint8(c.Size),
+		Text:             text[:min(len(text), annotateLimit)],
+		Justify:          map[string]uint32{"left": 1, "right": 2}[c.Align],
+		XOffset:          uint32(c.Offset[0]),
+		YOffset:          uint32(c.Offset[1]),
+	}
+}
+
+// customColour is a colour like #ff8000 in Y'CbCr of limited range (ITU-R BT.601-7, 2.5.1); "" is none.
+func customColour(hex string) mmal.CustomColour {
+	rgb, err := strconv.ParseUint(strings.TrimPrefix(hex, "#"), 16, 24)
+	if err != nil {
+		return mmal.CustomColour{}
+	}
+	r, g, b := float64(rgb>>16)/255, float64(rgb>>8&255)/255, float64(rgb&255)/255
+	luma := 0.299*r + 0.587*g + 0.114*b
+	return mmal.CustomColour{
+		Enable: true,
+		Y:      uint8(16.5 + 219*luma),
+		U:      uint8(128.5 + 224*(b-luma)/1.772),
+		V:      uint8(128.5 + 224*(r-luma)/1.402),
+	}
 }

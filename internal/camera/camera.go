@@ -18,6 +18,7 @@ type Camera struct {
 	log      *slog.Logger
 	branches []*branch
 	stills   *stills
+	controls *controls
 
 	mu     sync.Mutex // guards what follows
 	state  State
@@ -70,7 +71,10 @@ func New(cfg Config, open func(context.Context) (mmal.Transport, error), log *sl
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	c := &Camera{cfg: cfg, open: open, log: log, stills: newStills(cfg, log), state: Starting}
+	c := &Camera{
+		cfg: cfg, open: open, log: log, state: Starting,
+		stills: newStills(cfg, log), controls: newControls(cfg.Controls, log),
+	}
 	for _, s := range cfg.Streams {
 		c.branches = append(c.branches, newBranch(s, log))
 	}
@@ -118,7 +122,7 @@ func (c *Camera) session(ctx context.Context) error {
 	for _, b := range c.branches {
 		b.asm.restart()
 	}
-	s := newSession(c.cfg, client, c.branches, c.stills, c.log)
+	s := newSession(c, client)
 	err = c.stream(ctx, s, served)
 	if errors.Is(err, mmal.ErrClosed) {
 		return err // the firmware has taken it down
@@ -161,7 +165,7 @@ func (c *Camera) stream(ctx context.Context, s *session, served <-chan error) er
 	}
 	wg.Go(func() { fail(c.stills.run(ctx)) })
 	wg.Go(func() { fail(c.watch(ctx)) })
-	wg.Go(func() { s.annotator.run(ctx) })
+	wg.Go(func() { c.controls.runText(ctx) })
 	select {
 	case err := <-s.failed:
 		cancel(err)

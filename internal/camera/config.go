@@ -38,6 +38,7 @@ type Controls struct {
 	FlickerAvoid         string
 	VideoStabilization   bool
 	VideoDenoise         bool
+	ImageDenoise         bool // of the still port
 	ImageEffect          string
 	ColorEffects         *[2]int // u, v
 	Annotate             Annotate
@@ -45,9 +46,14 @@ type Controls struct {
 
 // Annotate is text burned into all pictures.
 type Annotate struct {
-	Text       string // a format of package strftime; "" is none
-	Size       int    // 6..160
-	Background bool
+	Text            string // a format of package strftime; "" is none
+	Size            int    // 6..160
+	Color           string // as #ff8000; "" is the firmware's
+	Background      bool   // a box behind the text
+	BackgroundColor string
+	Align           string // center, left or right
+	Offset          [2]int // pixels from the side of Align and from the top
+	FrameNum        bool   // the frame's number behind the text
 }
 
 // StreamConfig describes one coded stream.

@@ -1,8 +1,7 @@
 package camera
 
 import (
-	"context"
-	"errors"
+	"bytes"
 	"fmt"
 	"math"
 	"slices"
@@ -27,59 +26,61 @@ var (
 
 // setting is one control as the firmware takes it.
 type setting struct {
-	port  *mmal.Port
-	param mmal.Parameter
+	control string // its key in camera.yaml
+	port    *mmal.Port
+	param   mmal.Parameter
 }
 
-// applyControls sends all image controls to the camera. One that the firmware does not know or does not take is a warning: no
-// picture is worse than one with the firmware's own white balance.
-func (s *session) applyControls(ctx context.Context, c Controls) error {
-	settings, err := s.settings(c)
-	if err != nil {
-		return err
-	}
-	for _, set := range settings {
-		err := set.port.Set(ctx, set.param)
-		if status, refused := errors.AsType[mmal.Status](err); refused {
-			s.log.Warn("image control refused", "control", set.param.ParameterID(), "status", status)
-		} else if err != nil {
-			return err
-		}
-	}
-	return s.annotator.update(ctx)
+// same says that two settings are of the same parameter.
+func (s setting) same(o setting) bool {
+	return s.port == o.port && s.param.ParameterID() == o.param.ParameterID()
 }
 
-// settings translates the controls, in the order in which raspivid sends them.
+// equal says that two settings are of the same parameter and give it the same value.
+func (s setting) equal(o setting) bool {
+	return s.same(o) && bytes.Equal(mmal.AppendParameter(nil, s.param), mmal.AppendParameter(nil, o.param))
+}
+
+// settings translates the controls but for the text, in the order in which raspivid sends them.
 func (s *session) settings(c Controls) ([]setting, error) {
 	var n names
-	control := s.sensor.Control
+	var control *mmal.Port
+	var outputs []*mmal.Port
+	if s.sensor != nil {
+		control, outputs = s.sensor.Control, s.sensor.Outputs
+	}
 	all := []setting{
-		{control, percent(mmal.ParamSaturation, c.Saturation)},
-		{control, percent(mmal.ParamSharpness, c.Sharpness)},
-		{control, percent(mmal.ParamContrast, c.Contrast)},
-		{control, percent(mmal.ParamBrightness, c.Brightness)},
-		{control, &mmal.Uint32{ID: mmal.ParamISO, Value: uint32(c.ISO)}},
-		{control, &mmal.Boolean{ID: mmal.ParamVideoStabilisation, Value: c.VideoStabilization}},
-		{control, &mmal.Int32{ID: mmal.ParamExposureCompensation, Value: int32(c.ExposureCompensation)}},
-		{control, n.enum(mmal.ParamExposureMode, c.ExposureMode, exposureModes[:])},
-		{control, n.enum(mmal.ParamFlickerAvoid, c.FlickerAvoid, flickerModes[:])},
-		{control, n.enum(mmal.ParamMeteringMode, c.MeterMode, meterModes[:])},
-		{control, n.enum(mmal.ParamAWBMode, c.AWBMode, awbModes[:])},
-		{control, n.enum(mmal.ParamImageEffect, c.ImageEffect, imageEffects[:])},
-		{control, colourEffect(c.ColorEffects)},
-		{control, inputCrop(c.Zoom)},
-		{control, &mmal.Uint32{ID: mmal.ParamShutterSpeed, Value: uint32(c.ShutterSpeed.Microseconds())}},
-		{control, n.enum(mmal.ParamDRC, c.DRCStrength, drcStrengths[:])},
-		{control, &mmal.Boolean{ID: mmal.ParamVideoDenoise, Value: c.VideoDenoise}},
+		{"saturation", control, percent(mmal.ParamSaturation, c.Saturation)},
+		{"sharpness", control, percent(mmal.ParamSharpness, c.Sharpness)},
+		{"contrast", control, percent(mmal.ParamContrast, c.Contrast)},
+		{"brightness", control, percent(mmal.ParamBrightness, c.Brightness)},
+		{"iso", control, &mmal.Uint32{ID: mmal.ParamISO, Value: uint32(c.ISO)}},
+		{"video_stabilization", control, &mmal.Boolean{ID: mmal.ParamVideoStabilisation, Value: c.VideoStabilization}},
+		{"exposure_compensation", control, &mmal.Int32{ID: mmal.ParamExposureCompensation, Value: int32(c.ExposureCompensation)}},
+		{"exposure_mode", control, n.enum(mmal.ParamExposureMode, c.ExposureMode, exposureModes[:])},
+		{"flicker_avoid", control, n.enum(mmal.ParamFlickerAvoid, c.FlickerAvoid, flickerModes[:])},
+		{"meter_mode", control, n.enum(mmal.ParamMeteringMode, c.MeterMode, meterModes[:])},
+		{"awb_mode", control, n.enum(mmal.ParamAWBMode, c.AWBMode, awbModes[:])},
 	}
 	if c.AWBMode == "off" {
-		all = append(all, setting{control, &mmal.AWBGains{Red: gain(c.AWBGains[0]), Blue: gain(c.AWBGains[1])}})
+		gains := &mmal.AWBGains{Red: gain(c.AWBGains[0]), Blue: gain(c.AWBGains[1])}
+		all = append(all, setting{"awb_gains", control, gains})
 	}
-	for _, out := range s.sensor.Outputs {
+	all = append(all,
+		setting{"image_effect", control, n.enum(mmal.ParamImageEffect, c.ImageEffect, imageEffects[:])},
+		setting{"color_effects", control, colourEffect(c.ColorEffects)})
+	for _, out := range outputs {
 		all = append(all,
-			setting{out, &mmal.Int32{ID: mmal.ParamRotation, Value: int32(c.Rotation)}},
-			setting{out, &mmal.Uint32{ID: mmal.ParamMirror, Value: mirror(c)}})
+			setting{"rotation", out, &mmal.Int32{ID: mmal.ParamRotation, Value: int32(c.Rotation)}},
+			setting{"hflip and vflip", out, &mmal.Uint32{ID: mmal.ParamMirror, Value: mirror(c)}})
 	}
+	shutter := &mmal.Uint32{ID: mmal.ParamShutterSpeed, Value: uint32(c.ShutterSpeed.Microseconds())}
+	all = append(all,
+		setting{"zoom", control, inputCrop(c.Zoom)},
+		setting{"shutter_speed", control, shutter},
+		setting{"drc_strength", control, n.enum(mmal.ParamDRC, c.DRCStrength, drcStrengths[:])},
+		setting{"video_denoise", control, &mmal.Boolean{ID: mmal.ParamVideoDenoise, Value: c.VideoDenoise}},
+		setting{"image_denoise", control, &mmal.Boolean{ID: mmal.ParamStillsDenoise, Value: c.ImageDenoise}})
 	return all, n.err
 }
 

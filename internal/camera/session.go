@@ -47,23 +47,23 @@ type session struct {
 
 	sensorInfo mmal.Sensor
 	sensor     *mmal.Component
-	annotator  *annotator
 	splitter   *mmal.Component
 	splits     int // splitter outputs in use
 	tunnels    []tunnel
 	workers    []*mmal.Component // to be enabled, nearest to the sensor first
 	branches   []*branch
 	stills     *stills
+	controls   *controls
 	failed     chan error // an event that ends the session
 }
 
 // tunnel is a link inside the firmware.
 type tunnel struct{ from, to *mmal.Port }
 
-func newSession(cfg Config, client *mmal.Client, branches []*branch, st *stills, log *slog.Logger) *session {
+func newSession(c *Camera, client *mmal.Client) *session {
 	return &session{
-		cfg: cfg, plan: NewPlan(cfg), client: client, log: log, branches: branches, stills: st,
-		failed: make(chan error, 1),
+		cfg: c.cfg, plan: NewPlan(c.cfg), client: client, log: c.log,
+		branches: c.branches, stills: c.stills, controls: c.controls, failed: make(chan error, 1),
 	}
 }
 
@@ -186,7 +186,6 @@ func (s *session) buildSensor(ctx context.Context) error {
 	if len(s.sensor.Outputs) <= stillPort {
 		return fmt.Errorf("ril.camera has %d outputs, not 3: %w", len(s.sensor.Outputs), mmal.ErrProtocol)
 	}
-	s.annotator = newAnnotator(s.cfg.Controls.Annotate, s.sensor.Control, s.log)
 	if err := s.configureSensor(ctx); err != nil {
 		return err
 	}
@@ -204,9 +203,10 @@ func (s *session) buildSensor(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := s.applyControls(ctx, s.cfg.Controls); err != nil {
+	if err := s.controls.attach(ctx, s); err != nil {
 		return err
 	}
+	s.onStop(s.controls.detach)
 	sink, err := s.create(ctx, "null_sink", nil)
 	if err != nil {
 		return err

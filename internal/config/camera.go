@@ -2,7 +2,9 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,46 +35,21 @@ func defaultCamera() Camera {
 		DRCStrength:  "off",
 		FlickerAvoid: "off",
 		VideoDenoise: true,
+		ImageDenoise: true,
 		ImageEffect:  "none",
-		Annotate:     Annotate{Size: 32},
+		Annotate:     Annotate{Size: 32, Align: "center"},
 	}
 }
 
 func (d *decoder) camera(key string, n *node, c *Camera) {
-	d.mapping(key, n, table{
+	readers := table{
 		"number":      d.integer(&c.Number, 0, 1),
 		"resolution":  d.size(&c.Width, &c.Height, maxCameraWidth, maxCameraHeight),
 		"framerate":   d.decimal(&c.FrameRate, minFrameRate, maxFrameRate),
 		"sensor_mode": d.integer(&c.SensorMode, 0, 7),
-		"rotation":    d.rotation(&c.Rotation),
-		"hflip":       d.boolean(&c.HFlip),
-		"vflip":       d.boolean(&c.VFlip),
-		"zoom":        d.zoom(&c.Zoom),
-
-		"brightness":            d.integer(&c.Brightness, 0, 100),
-		"contrast":              d.integer(&c.Contrast, -100, 100),
-		"saturation":            d.integer(&c.Saturation, -100, 100),
-		"sharpness":             d.integer(&c.Sharpness, -100, 100),
-		"iso":                   d.integer(&c.ISO, 0, 1600),
-		"shutter_speed":         d.microseconds(&c.ShutterSpeed, maxShutterMicroseconds),
-		"exposure_compensation": d.integer(&c.ExposureCompensation, -25, 25),
-		"awb_gains":             d.decimals(c.AWBGains[:], 0, 8, "[1.5, 1.2]"),
-		"video_stabilization":   d.boolean(&c.VideoStabilization),
-		"video_denoise":         d.boolean(&c.VideoDenoise),
-		"color_effects":         d.colorEffects(&c.ColorEffects),
-
-		"exposure_mode": d.oneOf(&c.ExposureMode, "off", "auto", "night", "nightpreview", "backlight", "spotlight", "sports",
-			"snow", "beach", "verylong", "fixedfps", "antishake", "fireworks"),
-		"meter_mode": d.oneOf(&c.MeterMode, "average", "spot", "backlit", "matrix"),
-		"awb_mode": d.oneOf(&c.AWBMode, "off", "auto", "sunlight", "cloudy", "shade", "tungsten", "fluorescent",
-			"incandescent", "flash", "horizon", "greyworld"),
-		"drc_strength":  d.oneOf(&c.DRCStrength, "off", "low", "medium", "high"),
-		"flicker_avoid": d.oneOf(&c.FlickerAvoid, "off", "auto", "50hz", "60hz"),
-		"image_effect": d.oneOf(&c.ImageEffect, "none", "negative", "solarize", "sketch", "denoise", "emboss", "oilpaint",
-			"hatch", "gpen", "pastel", "watercolor", "film", "blur", "saturation", "colorswap", "washedout", "posterise",
-			"colorpoint", "colorbalance", "cartoon", "deinterlace1", "deinterlace2"),
-		"annotate": d.annotate(&c.Annotate),
-	})
+	}
+	maps.Copy(readers, d.liveTable(c))
+	d.mapping(key, n, readers)
 	d.checkShutter(key, *c)
 	d.checkGains(key, *c)
 }
@@ -145,13 +122,32 @@ func (d *decoder) colorEffects(to **[2]int) reader {
 	}
 }
 
-func (d *decoder) annotate(a *Annotate) reader {
+// color reads a colour of red, green and blue, or "" for none.
+func (d *decoder) color(to *string) reader {
+	pattern := regexp.MustCompile(`^(#[0-9A-Fa-f]{6})?$`)
 	return func(key string, n *node) {
-		d.mapping(key, n, table{
-			"text":       d.annotateText(&a.Text),
-			"size":       d.integer(&a.Size, 6, 160),
-			"background": d.boolean(&a.Background),
-		})
+		const what = `a colour like "#ff8000", in quotes`
+		if !d.scalar(key, n, what) {
+			return
+		}
+		if !pattern.MatchString(n.text) {
+			d.fail(n.line, key, "%s is not a colour; write %s", show(n), what)
+			return
+		}
+		*to = strings.ToLower(n.text)
+	}
+}
+
+func (d *decoder) offset(to *[2]int) reader {
+	return func(key string, n *node) {
+		if !d.items(key, n, 2, "[0, 0]") {
+			return
+		}
+		x, okX := d.parseInteger(key+"[0]", n.items[0], 0, maxCameraWidth)
+		y, okY := d.parseInteger(key+"[1]", n.items[1], 0, maxCameraWidth)
+		if okX && okY {
+			*to = [2]int{x, y}
+		}
 	}
 }
 
@@ -179,9 +175,10 @@ func (d *decoder) annotateText(to *string) reader {
 
 // checkShutter refuses an exposure that is longer than a frame: the firmware would shorten it without a word.
 func (d *decoder) checkShutter(key string, c Camera) {
-	key += ".shutter_speed"
-	frame := math.Ceil(1e6 / c.FrameRate)
-	if d.bad[key] || d.bad["camera.framerate"] || float64(c.ShutterSpeed.Microseconds()) <= frame {
+	frame := framePeriod(c)
+	fps := join(key, "framerate")
+	key = join(key, "shutter_speed")
+	if d.bad[key] || d.bad[fps] || float64(c.ShutterSpeed.Microseconds()) <= frame {
 		return
 	}
 	d.failKey(key, "%d is longer than a frame, which has %.0f microseconds at camera.framerate %s; lower one of them",
@@ -190,14 +187,14 @@ func (d *decoder) checkShutter(key string, c Camera) {
 
 // checkGains holds awb_gains to the one mode that uses them; white balance that is off shows nothing useful without.
 func (d *decoder) checkGains(key string, c Camera) {
-	gains, mode := key+".awb_gains", key+".awb_mode"
+	gains, mode := join(key, "awb_gains"), join(key, "awb_mode")
 	if d.bad[gains] || d.bad[mode] {
 		return
 	}
 	switch set := c.AWBGains != [2]float64{}; {
 	case set && c.AWBMode != "off":
 		d.failKey(gains, "is only used with awb_mode: off, but awb_mode is %s; change one of them", c.AWBMode)
-	case c.AWBMode == "off" && !set:
+	case c.AWBMode == "off" && !set && d.written(mode):
 		d.failKey(mode, "off needs awb_gains: [red, blue], for example awb_gains: [1.5, 1.2]")
 	case c.AWBMode == "off" && (c.AWBGains[0] == 0 || c.AWBGains[1] == 0):
 		d.failKey(gains, "both gains must be above 0")

@@ -57,6 +57,7 @@ type Camera struct {
 	FlickerAvoid         string        // off, auto, 50hz or 60hz
 	VideoStabilization   bool
 	VideoDenoise         bool
+	ImageDenoise         bool    // of pictures from the still port, which this program does not take
 	ImageEffect          string  // none, negative, …
 	ColorEffects         *[2]int // U and V of every pixel, 0..255; nil: none
 
@@ -65,9 +66,14 @@ type Camera struct {
 
 // Annotate is the text that the GPU burns into every output.
 type Annotate struct {
-	Text       string // a format of package strftime, at most 255 bytes of printable ASCII and newlines
-	Size       int    // 6..160
-	Background bool   // a dark box behind the text
+	Text            string // a format of package strftime, at most 255 bytes of printable ASCII and newlines
+	Size            int    // 6..160
+	Color           string // of the text, as "#ff8000"; empty: the firmware's white
+	Background      bool   // a box behind the text
+	BackgroundColor string // of the box; empty: the firmware's dark one
+	Align           string // center, left or right
+	Offset          [2]int // pixels from the edge that Align names, and from the top
+	FrameNum        bool   // the frame's number behind the text
 }
 
 // Stream is one H.264 output.

@@ -27,8 +27,9 @@ func contractDefaults() config.Config {
 			DRCStrength:  "off",
 			FlickerAvoid: "off",
 			VideoDenoise: true,
+			ImageDenoise: true,
 			ImageEffect:  "none",
-			Annotate:     config.Annotate{Size: 32},
+			Annotate:     config.Annotate{Size: 32, Align: "center"},
 		},
 		Streams: []config.Stream{
 			{Name: "hqstream", Width: 1640, Height: 1232, FrameRate: 30, Bitrate: 8_000_000, KeyframeInterval: time.Second, Profile: "high"},
@@ -135,7 +136,10 @@ func TestEveryKeyChanged(t *testing.T) {
 			ISO: 800, ShutterSpeed: 80 * time.Millisecond, ExposureMode: "night", ExposureCompensation: -25,
 			MeterMode: "matrix", AWBMode: "off", AWBGains: [2]float64{1.5, 1.25}, DRCStrength: "high", FlickerAvoid: "50hz",
 			VideoStabilization: true, ImageEffect: "watercolor", ColorEffects: &[2]int{128, 128},
-			Annotate: config.Annotate{Text: "Door %H:%M: don't wait", Size: 6, Background: true},
+			Annotate: config.Annotate{
+				Text: "Door %H:%M: don't wait", Size: 6, Color: "#ff8000", Background: true, BackgroundColor: "#000040",
+				Align: "right", Offset: [2]int{16, 900}, FrameNum: true,
+			},
 		},
 		Streams: []config.Stream{
 			{Name: "door", Width: 1920, Height: 1080, FrameRate: 12.5, KeyframeInterval: time.Second, Profile: "main", Level: "4.1", QP: 28},

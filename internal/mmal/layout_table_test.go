@@ -331,14 +331,15 @@ func parameterLayouts() []layoutCase {
 func annotateLayout() layoutCase {
 	return layoutCase{
 		c: "MMAL_PARAMETER_CAMERA_ANNOTATE_V4_T", base: func() any { return &Annotate{} },
-		fields: map[string]string{
-			"Enable": "enable", "Background": "enable_text_background", "TextSize": "text_size", "Text": "text",
-		},
-		zero: []string{
-			"show_shutter", "show_analog_gain", "show_lens", "show_caf", "show_motion", "show_frame_num",
-			"custom_background_colour", "custom_background_Y", "custom_background_U", "custom_background_V", "dummy1",
-			"custom_text_colour", "custom_text_Y", "custom_text_U", "custom_text_V", "justify", "x_offset", "y_offset",
-		},
+		fields: join(
+			map[string]string{
+				"Enable": "enable", "FrameNumber": "show_frame_num", "Background": "enable_text_background",
+				"TextSize": "text_size", "Text": "text", "Justify": "justify", "XOffset": "x_offset", "YOffset": "y_offset",
+			},
+			under("BackgroundColour.", "custom_background_", map[string]string{"Enable": "colour", "Y": "Y", "U": "U", "V": "V"}),
+			under("TextColour.", "custom_text_", map[string]string{"Enable": "colour", "Y": "Y", "U": "U", "V": "V"}),
+		),
+		zero: []string{"show_shutter", "show_analog_gain", "show_lens", "show_caf", "show_motion", "dummy1"},
 	}
 }
 

@@ -44,6 +44,7 @@ const (
 	ParamAWBGains             ParameterID = 0x10044 // CUSTOM_AWB_GAINS
 	ParamCameraSettings       ParameterID = 0x10045
 	ParamVideoDenoise         ParameterID = 0x10047
+	ParamStillsDenoise        ParameterID = 0x10048
 	ParamAnnotate             ParameterID = 0x10049
 	ParamStereoscopicMode     ParameterID = 0x1004a
 	ParamCrop                 ParameterID = 0x10055
@@ -138,6 +139,8 @@ func (id ParameterID) String() string {
 		return "CAMERA_SETTINGS"
 	case ParamVideoDenoise:
 		return "VIDEO_DENOISE"
+	case ParamStillsDenoise:
+		return "STILLS_DENOISE"
 	case ParamAnnotate:
 		return "ANNOTATE"
 	case ParamStereoscopicMode:
@@ -441,10 +444,28 @@ func (p *AWBGains) fields(f *fields) {
 
 // Annotate is text that the camera draws into every output (MMAL_PARAMETER_CAMERA_ANNOTATE_V4_T).
 type Annotate struct {
-	Enable     bool
-	Background bool
-	TextSize   uint8  // 6..160; 0 is the firmware's choice
-	Text       string // ASCII, at most 255 bytes
+	Enable           bool
+	FrameNumber      bool // shows it behind the text
+	Background       bool
+	BackgroundColour CustomColour
+	TextColour       CustomColour
+	TextSize         uint8  // 6..160; 0 is the firmware's choice
+	Text             string // ASCII, at most 255 bytes
+	Justify          uint32 // 0 centre, 1 left, 2 right
+	XOffset, YOffset uint32 // pixels, from the edge that Justify names and from the top
+}
+
+// CustomColour is a colour in place of the firmware's own; the zero value leaves that.
+type CustomColour struct {
+	Enable  bool
+	Y, U, V uint8
+}
+
+func (c *CustomColour) fields(f *fields) {
+	flag(f, &c.Enable)
+	yuv := []byte{c.Y, c.U, c.V}
+	array(f, yuv)
+	c.Y, c.U, c.V = yuv[0], yuv[1], yuv[2]
 }
 
 // ParameterID implements Parameter.
@@ -452,10 +473,13 @@ func (*Annotate) ParameterID() ParameterID { return ParamAnnotate }
 
 func (p *Annotate) fields(f *fields) {
 	(*AnnotateV3)(p).fields(f)
-	skip(f, 3*4) // justification and offsets: the middle of the top
+	word(f, &p.Justify)
+	word(f, &p.XOffset)
+	word(f, &p.YOffset)
 }
 
-// AnnotateV3 is Annotate for firmware that does not know version 4 (MMAL_PARAMETER_CAMERA_ANNOTATE_V3_T).
+// AnnotateV3 is Annotate for firmware that does not know version 4, and so no place for the text
+// (MMAL_PARAMETER_CAMERA_ANNOTATE_V3_T).
 type AnnotateV3 Annotate
 
 // ParameterID implements Parameter.
@@ -463,9 +487,12 @@ func (*AnnotateV3) ParameterID() ParameterID { return ParamAnnotate }
 
 func (p *AnnotateV3) fields(f *fields) {
 	flag(f, &p.Enable)
-	skip(f, 6*4) // shutter, gain, lens, focus, motion and frame number, not shown
+	skip(f, 5*4) // shutter, gain, lens, focus and motion, not shown
+	flag(f, &p.FrameNumber)
 	flag(f, &p.Background)
-	skip(f, 4+4+4+3) // own colours of background and text
+	p.BackgroundColour.fields(f)
+	skip(f, 1)
+	p.TextColour.fields(f)
 	size := []byte{p.TextSize}
 	array(f, size)
 	p.TextSize = size[0]

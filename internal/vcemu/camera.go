@@ -26,7 +26,6 @@ const (
 	paramBurstCapture     mmal.ParameterID = 0x10033
 	paramUseCase          mmal.ParameterID = 0x10035
 	paramStatsPass        mmal.ParameterID = 0x10036
-	paramStillsDenoise    mmal.ParameterID = 0x10048
 	paramISPBlocks        mmal.ParameterID = 0x10051
 	paramAnalogGain       mmal.ParameterID = 0x10059
 	paramDigitalGain      mmal.ParameterID = 0x1005a

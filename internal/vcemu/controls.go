@@ -32,7 +32,7 @@ func (c *camera) addControls(p *port) {
 	p.addRatio(paramAnalogGain, mmal.Rational{Num: 0, Den: 65536}, 0, 16)
 	p.addRatio(paramDigitalGain, mmal.Rational{Num: 0, Den: 65536}, 0, 64)
 	p.addFlag(mmal.ParamVideoDenoise, true)
-	p.addFlag(paramStillsDenoise, true)
+	p.addFlag(mmal.ParamStillsDenoise, true)
 	p.addFlag(paramStatsPass, false)
 	p.addFlag(paramBurstCapture, false)
 	p.addWord(paramCaptureMode, 0, 0, 2)
