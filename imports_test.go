@@ -18,7 +18,8 @@ const module = "github.com/camkrazy/camkrazy/"
 var allowed = map[string][]string{
 	"cmd/camkrazy": {
 		"internal/camera", "internal/config", "internal/host", "internal/mdns", "internal/mmal", "internal/ramdisk", "internal/rtspd",
-		"internal/vcemu", "internal/vcemu/faults", "internal/vcemu/scene", "internal/vchiq", "internal/webd", "golang.org/x/sync/errgroup",
+		"internal/vcemu", "internal/vcemu/faults", "internal/vcemu/scene", "internal/vchiq", "internal/webd",
+		"github.com/google/renameio/v2", "golang.org/x/sync/errgroup",
 	},
 	"cmd/vcinfo":            {"internal/host", "internal/mmal", "internal/recording", "internal/vcemu", "internal/vchiq"},
 	"internal/camera":       {"internal/exif", "internal/mmal", "internal/strftime"},

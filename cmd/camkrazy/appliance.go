@@ -74,6 +74,7 @@ func newAppliance(cfg config.Config, o options, ram *ram) (*appliance, error) {
 		Still:     func() camera.Still { return a.camera.Status().Snapshot.Last },
 		TakeStill: a.camera.TakeStill,
 		MaxAge:    stillAge(cfg),
+		Settings:  newSettings(cfg.Camera, o.config, a.camera.SetControls).web(),
 		Logger:    log,
 	})
 	return a, nil

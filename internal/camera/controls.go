@@ -69,10 +69,14 @@ func (s *session) settings(c Controls) ([]setting, error) {
 	all = append(all,
 		setting{"image_effect", control, n.enum(mmal.ParamImageEffect, c.ImageEffect, imageEffects[:])},
 		setting{"color_effects", control, colourEffect(c.ColorEffects)})
+	flip := "vflip"
+	if c.HFlip {
+		flip = "hflip"
+	}
 	for _, out := range outputs {
 		all = append(all,
 			setting{"rotation", out, &mmal.Int32{ID: mmal.ParamRotation, Value: int32(c.Rotation)}},
-			setting{"hflip and vflip", out, &mmal.Uint32{ID: mmal.ParamMirror, Value: mirror(c)}})
+			setting{flip, out, &mmal.Uint32{ID: mmal.ParamMirror, Value: mirror(c)}})
 	}
 	shutter := &mmal.Uint32{ID: mmal.ParamShutterSpeed, Value: uint32(c.ShutterSpeed.Microseconds())}
 	all = append(all,

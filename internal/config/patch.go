@@ -57,7 +57,7 @@ func parseObject(object []byte) (*node, error) {
 	p.tokens.UseNumber()
 	root := p.value(0)
 	if root.kind != mapping {
-		return nil, fmt.Errorf("%w: it must be one like {\"brightness\": 60}", ErrNotObject)
+		return nil, ErrNotObject
 	}
 	if len(p.errs) > 0 {
 		return nil, p.errs

@@ -67,7 +67,7 @@ type section []assignment
 
 type assignment struct {
 	key     string
-	text    string // of the value; that of a section is written between braces
+	text    string // of the value
 	changed bool
 	inner   section
 }
@@ -90,11 +90,6 @@ func assignments(old, c Camera) section {
 		a.key = key
 		parent.inner = append(parent.inner, a)
 		parent.changed = parent.changed || a.changed
-	}
-	for i := range all {
-		if len(all[i].inner) > 0 {
-			all[i].text = all[i].inner.braces()
-		}
 	}
 	return all
 }
@@ -138,6 +133,11 @@ func (n *node) field(key string) *field {
 	return nil
 }
 
+// hasLines says that the value of a key in some line is a section in lines of its own.
+func (n *node) hasLines(line int) bool {
+	return n.kind == mapping && len(n.fields) > 0 && n.fields[0].line > line
+}
+
 // lineEditor changes lines, which are numbered from 1, and collects those that are to follow each.
 type lineEditor struct {
 	lines []string
@@ -156,7 +156,7 @@ func (e *lineEditor) edit(changes section, n *node, begin int, indent string) {
 	last := begin
 	if n != nil {
 		for _, f := range n.fields {
-			if f.value.kind == scalar || f.value.kind == sequence {
+			if !f.value.hasLines(f.line) {
 				last = max(last, f.line)
 			}
 		}
@@ -166,21 +166,27 @@ func (e *lineEditor) edit(changes section, n *node, begin int, indent string) {
 		switch {
 		case !a.changed:
 		case f == nil:
-			e.insert(last, indent+a.key+": "+a.missing())
-		case len(a.inner) > 0 && f.value.kind == mapping && len(f.value.fields) > 0 && f.value.fields[0].line > f.line:
+			e.insert(last, indent+a.key+": "+a.replacement(nil))
+		case len(a.inner) > 0 && f.value.hasLines(f.line):
 			e.edit(a.inner, f.value, f.line, e.indent(f.value.fields[0].line))
 		default:
-			e.lines[f.line-1] = replaceValue(e.lines[f.line-1], a.key, a.text)
+			e.lines[f.line-1] = replaceValue(e.lines[f.line-1], a.key, a.replacement(f.value))
 		}
 	}
 }
 
-// missing is the value for a file that does not have the key: of a section only what changed.
-func (a assignment) missing() string {
+// replacement is the value in place of n: of a section what n has and what changed.
+func (a assignment) replacement(n *node) string {
 	if len(a.inner) == 0 {
 		return a.text
 	}
-	return slices.DeleteFunc(slices.Clone(a.inner), func(i assignment) bool { return !i.changed }).braces()
+	var kept section
+	for _, i := range a.inner {
+		if i.changed || n.field(i.key) != nil {
+			kept = append(kept, i)
+		}
+	}
+	return kept.braces()
 }
 
 func (e *lineEditor) text() string {
@@ -271,7 +277,7 @@ func renderChanged(root *node, c Camera) []byte {
 	}
 	for _, a := range changes {
 		if a.changed {
-			fmt.Fprintf(&b, "  %s: %s\n", a.key, a.missing())
+			fmt.Fprintf(&b, "  %s: %s\n", a.key, a.replacement(nil))
 		}
 	}
 	return []byte(b.String())

@@ -11,6 +11,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.Handle("GET /camera.jpg", s.restricted(s.snapshot))
 	mux.Handle("GET /status.json", s.restricted(s.status))
+	s.handleSettings(mux)
 	return mux
 }
 

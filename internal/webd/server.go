@@ -37,6 +37,8 @@ type Config struct {
 	// TakeStill takes a snapshot now. It is asked when the newest one is older than MaxAge, or is not what a client wants.
 	TakeStill func(context.Context, camera.StillOptions) (camera.Still, error)
 	MaxAge    time.Duration
+	// Settings are the image controls; nil is none.
+	Settings *Settings
 	// Logger is told of trouble; nil discards.
 	Logger *slog.Logger
 }
