@@ -17,12 +17,13 @@ const module = "github.com/camkrazy/camkrazy/"
 // entry that ends in / stands for all below it.
 var allowed = map[string][]string{
 	"cmd/camkrazy": {
-		"internal/camera", "internal/config", "internal/host", "internal/mdns", "internal/mmal", "internal/ramdisk", "internal/rtspd",
+		"internal/camera", "internal/certs", "internal/config", "internal/host", "internal/mdns", "internal/mmal", "internal/ramdisk", "internal/rtspd",
 		"internal/vcemu", "internal/vcemu/faults", "internal/vcemu/scene", "internal/vchiq", "internal/webd",
 		"github.com/google/renameio/v2", "golang.org/x/sync/errgroup",
 	},
 	"cmd/vcinfo":            {"internal/host", "internal/mmal", "internal/recording", "internal/vcemu", "internal/vchiq"},
 	"internal/camera":       {"internal/exif", "internal/mmal", "internal/strftime"},
+	"internal/certs":        {"github.com/google/renameio/v2"},
 	"internal/config":       {"internal/strftime", "github.com/goccy/go-yaml/"},
 	"internal/exif":         {},
 	"internal/host":         {},

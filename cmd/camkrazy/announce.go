@@ -13,9 +13,17 @@ import (
 
 // announce tells a person where to look.
 func (a *appliance) announce(w io.Writer) {
-	rtsp := reachable(a.rtsp.Addr())
-	for _, s := range a.cfg.Streams {
-		fmt.Fprintf(w, "%-9s rtsp://%s/%s  (%dx%d, %.4g frames/s)\n", "stream", rtsp, s.Name, s.Width, s.Height, s.FrameRate)
+	for _, server := range []struct {
+		scheme string
+		addr   net.Addr
+	}{{"rtsp", a.rtsp.Addr()}, {"rtsps", a.rtsp.TLSAddr()}} {
+		if server.addr == nil {
+			continue
+		}
+		url := server.scheme + "://" + reachable(server.addr)
+		for _, s := range a.cfg.Streams {
+			fmt.Fprintf(w, "%-9s %s/%s  (%dx%d, %.4g frames/s)\n", "stream", url, s.Name, s.Width, s.Height, s.FrameRate)
+		}
 	}
 	if a.web == nil {
 		return

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -30,6 +31,7 @@ type appliance struct {
 	videocore *vcemu.VideoCore // nil on a board
 	faults    []faults.Fault   // of videocore
 	camera    *camera.Camera
+	tls       *tls.Config // nil if nobody listens with TLS
 	rtsp      *rtspd.Server
 	web       *webd.Server    // nil if http.listen is empty
 	announcer *mdns.Announcer // nil if nothing can be reached from outside
@@ -43,12 +45,17 @@ func newAppliance(cfg config.Config, o options, ram *ram) (*appliance, error) {
 	if err != nil {
 		return nil, err
 	}
+	if a.tls, err = serverTLS(cfg, log); err != nil {
+		return nil, giveUp{err}
+	}
 	a.rtsp, err = rtspd.New(rtspd.Config{
-		Listen:   cfg.RTSP.Addr,
-		Streams:  rtspStreams(cfg),
-		Users:    rtspUsers(cfg),
-		Logger:   log,
-		KeyFrame: func(stream string) { a.camera.RequestKeyFrame(stream) },
+		Listen:    cfg.RTSP.Addr,
+		TLSListen: cfg.RTSP.TLSAddr,
+		TLS:       a.tls,
+		Streams:   rtspStreams(cfg),
+		Users:     rtspUsers(cfg),
+		Logger:    log,
+		KeyFrame:  func(stream string) { a.camera.RequestKeyFrame(stream) },
 	})
 	if err != nil {
 		return nil, err

@@ -71,7 +71,9 @@ func TestRefusals(t *testing.T) {
 			[]string{`there is no stream "lq", only hqstream, lqstream`}},
 		{"no board", []string{"--config", good}, exitGiveUp, []string{"no Raspberry Pi); --emulate runs without a board"}},
 		{"stray argument", []string{"start"}, exitGiveUp, []string{`"start"`}},
-		{"TLS", []string{"--emulate", "--config", file("tls.yaml", "rtsp: {tls_listen: \":8555\"}\n")}, exitGiveUp, []string{"tls_listen"}},
+		{"certificate is missing", []string{"--emulate", "--config",
+			file("tls.yaml", "rtsp: {tls_listen: \":8555\"}\ntls: {certificate: /nowhere.crt}\n")}, exitGiveUp,
+			[]string{"tls.certificate: read /nowhere.crt: no such file or directory"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -108,6 +109,30 @@ func (d *decoder) listen(l *Listen) reader {
 			"listen":     d.address(&l.Addr),
 			"tls_listen": d.address(&l.TLSAddr),
 		})
+	}
+}
+
+func (d *decoder) tls(to *TLS) reader {
+	return func(key string, n *node) {
+		d.mapping(key, n, table{"certificate": d.path(&to.Certificate), "key": d.path(&to.Key)})
+		if to.Key != "" && to.Certificate == "" && !d.bad[join(key, "certificate")] {
+			d.failKey(join(key, "key"), "is the key of no certificate; set %s too", join(key, "certificate"))
+		}
+	}
+}
+
+// path reads the name of a file. A relative one would depend on where the program was started.
+func (d *decoder) path(to *string) reader {
+	return func(key string, n *node) {
+		switch path, ok := d.parseText(key, n); {
+		case !ok:
+		case path != "" && !filepath.IsAbs(path):
+			d.fail(n.line, key, "%s is not an absolute path, as /perm/camkrazy/tls.crt", show(n))
+		case strings.ContainsFunc(path, unicode.IsControl):
+			d.fail(n.line, key, "must be one line of text")
+		default:
+			*to = path
+		}
 	}
 }
 

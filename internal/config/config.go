@@ -28,6 +28,7 @@ type Config struct {
 	Users    []User // empty: anyone on the network may watch
 	RTSP     Listen
 	HTTP     Listen
+	TLS      TLS
 }
 
 // Camera is what the sensor pipeline delivers to every output, and its image controls, which have picamera's names,
@@ -108,6 +109,12 @@ type Listen struct {
 	TLSAddr string // key tls_listen
 }
 
+// TLS names the PEM files of the certificate that the servers show at their tls_listen addresses. Both empty: a
+// self-signed one. Only Key empty: the key is in Certificate too.
+type TLS struct {
+	Certificate, Key string // absolute paths
+}
+
 // Default returns the configuration that an empty file stands for.
 func Default() Config {
 	camera := defaultCamera()
@@ -169,6 +176,7 @@ func (d *decoder) config(root *node) Config {
 		"users":    d.users(&cfg.Users),
 		"rtsp":     d.listen(&cfg.RTSP),
 		"http":     d.listen(&cfg.HTTP),
+		"tls":      d.tls(&cfg.TLS),
 	})
 	d.camera("camera", camera, &cfg.Camera)
 	cfg.Streams = d.streams("streams", streams, cfg.Camera)

@@ -104,6 +104,7 @@ func TestReferenceIsComplete(t *testing.T) {
 		"streams.hqstream": "streams: {hqstream: {zzzzzzzz: 1}}",
 		"snapshot":         "snapshot: {zzzzzzzz: 1}",
 		"rtsp":             "rtsp: {zzzzzzzz: 1}",
+		"tls":              "tls: {zzzzzzzz: 1}",
 	}
 	for section, text := range sections {
 		_, err := config.Parse(strings.NewReader(text))
@@ -153,6 +154,7 @@ func TestEveryKeyChanged(t *testing.T) {
 		Users:    []config.User{{Name: "viewer", Password: "p: #w"}, {Name: "Gäste", Password: "it's"}},
 		RTSP:     config.Listen{Addr: "192.168.1.5:8554", TLSAddr: ":8322"},
 		HTTP:     config.Listen{TLSAddr: "[::1]:443"},
+		TLS:      config.TLS{Certificate: "/perm/my cert.pem", Key: "/perm/my.key"},
 	}
 	if diff := cmp.Diff(want, load(t, "doorbell.yaml")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

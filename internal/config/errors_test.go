@@ -267,6 +267,9 @@ line 6: http.listen: "a b" is neither an IP address nor a host name
 line 7: http.tls_listen: port "https" is out of range 1..65535`},
 		{"address: name only", "rtsp: {listen: localhost}", `line 1: rtsp.listen: "localhost" is not an address; write ":PORT" or "HOST:PORT"`},
 		{"address: empty", "rtsp: {listen: }", `line 1: rtsp.listen: has no value; write ":PORT" or "HOST:PORT", or "" for off, or remove the key`},
+		{"files of TLS", "tls:\n  certificate: cert.pem\n  key: 7\n", `line 2: tls.certificate: "cert.pem" is not an absolute path, as /perm/camkrazy/tls.crt
+line 3: tls.key: must be text; put it in quotes`},
+		{"key without certificate", "tls: {key: /perm/k}", `line 1: tls.key: is the key of no certificate; set tls.certificate too`},
 		{"one port twice", "http:\n  listen: :443\n  tls_listen: 127.0.0.1:443\n", `line 3: http.tls_listen: port 443 is also that of http.listen; give them different ones`},
 		{"port of a default", "rtsp:\n  listen: :80\n", `line 2: rtsp.listen: port 80 is also that of http.listen; give them different ones`},
 	}

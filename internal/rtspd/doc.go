@@ -1,4 +1,4 @@
-// Package rtspd serves the camera's H.264 streams over RTSP: TCP interleaved and UDP unicast, on gortsplib.
+// Package rtspd serves the camera's H.264 streams over RTSP and RTSPS, on gortsplib.
 //
 // Sessions, transports and the fan-out to viewers are the library's. This package decides what the viewers get:
 //
@@ -7,6 +7,8 @@
 //   - RTP timestamps come from [camera.AccessUnit.PTS] alone and share one random offset, so two streams show the
 //     same picture with the same timestamp and no step of the wall clock moves them. Wall clock is in the RTCP sender
 //     reports only (see clock); one that stepped shows there after the next IDR picture.
+//   - Over RTSPS everything is interleaved in the encrypted connection. UDP is refused with 461, and taken out of what a
+//     viewer offers if it offers interleaving too.
 //   - Each session begins with a sender report and the newest picture or two (see greet), and soon gets an IDR
 //     picture, which is asked of the camera when the session starts to play.
 //   - A viewer that cannot keep up is disconnected as soon as it has lost one packet, so that nobody watches a broken

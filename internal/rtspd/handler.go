@@ -1,6 +1,7 @@
 package rtspd
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"slices"
@@ -64,6 +65,26 @@ func (h *handler) OnRequest(conn *gortsplib.ServerConn, req *base.Request) {
 	if c.guest != nil {
 		h.s.guests.ask(c.guest)
 	}
+	if req.Method == base.Setup {
+		// The library makes every GStreamer wait for a second here, because of a fault in its publisher.
+		delete(req.Header, "User-Agent")
+		if isTLS(conn) {
+			offerInterleaved(req.Header)
+		}
+	}
+}
+
+// offerInterleaved removes all other transports from what a viewer offers in a SETUP, of which the library would take
+// the first, unless nothing would be left.
+func offerInterleaved(h base.Header) {
+	var offered headers.Transports
+	if offered.Unmarshal(h["Transport"]) != nil {
+		return // the library refuses it
+	}
+	offered = slices.DeleteFunc(offered, func(t headers.Transport) bool { return t.Protocol != headers.TransportProtocolTCP })
+	if len(offered) > 0 {
+		h["Transport"] = offered.Marshal()
+	}
 }
 
 // OnDescribe implements gortsplib.ServerHandlerOnDescribe.
@@ -104,6 +125,12 @@ func (h *handler) OnSetup(ctx *gortsplib.ServerHandlerOnSetupCtx) (
 	st := h.find(ctx.Path)
 	if st == nil || !firstTrack(ctx.Request.URL) {
 		return h.notFound(), nil, nil
+	}
+	if ctx.Transport.Protocol != gortsplib.ProtocolTCP && isTLS(ctx.Conn) {
+		return &base.Response{
+			StatusCode:    base.StatusUnsupportedTransport,
+			StatusMessage: "Unsupported Transport (over RTSPS only interleaved, which is encrypted)",
+		}, nil, nil
 	}
 	out := st.out.Load()
 	if out == nil {
@@ -233,6 +260,12 @@ func unavailable() *base.Response {
 }
 
 func current(conn *gortsplib.ServerConn) *caller { return conn.UserData().(*caller) }
+
+// isTLS says whether a connection came by TLS and is no tunnel, over which the library allows no UDP anyway.
+func isTLS(conn *gortsplib.ServerConn) bool {
+	_, is := conn.NetConn().(*tls.Conn)
+	return is
+}
 
 func transportName(s *gortsplib.ServerSession) string {
 	if t := s.Transport(); t != nil && t.Protocol == gortsplib.ProtocolUDP {

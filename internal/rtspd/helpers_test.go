@@ -144,10 +144,13 @@ func url(t testing.TB, s *Server, path string) *base.URL {
 func watch(t testing.TB, s *Server, path string, protocol gortsplib.Protocol) *testViewer {
 	t.Helper()
 	u := url(t, s, path)
-	v := &testViewer{
-		client: &gortsplib.Client{Scheme: u.Scheme, Host: u.Host, Protocol: &protocol},
-		got:    make(chan received, 4096),
-	}
+	return watchURL(t, u, &gortsplib.Client{Scheme: u.Scheme, Host: u.Host, Protocol: &protocol})
+}
+
+// watchURL is watch with a client that has yet to start.
+func watchURL(t testing.TB, u *base.URL, client *gortsplib.Client) *testViewer {
+	t.Helper()
+	v := &testViewer{client: client, got: make(chan received, 4096)}
 	if err := v.client.Start(); err != nil {
 		t.Fatal(err)
 	}

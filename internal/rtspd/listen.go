@@ -1,11 +1,15 @@
 package rtspd
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"strconv"
+	"sync"
 	"syscall"
+	"time"
 )
 
 const (
@@ -15,31 +19,69 @@ const (
 	// sendBuffer is the size of the send buffer of a connection in bytes. What waits there is late when it arrives,
 	// so it is kept to the data of a second or two; the kernel's own limit is 4 MB.
 	sendBuffer = 256 << 10
+
+	// acceptPause is how long nothing is accepted after the kernel had no room for another connection.
+	acceptPause = 100 * time.Millisecond
 )
 
-// sockets are what a server listens on.
+// sockets are what a server listens on. They are a net.Listener whose connections come from plain and from secure.
 type sockets struct {
-	tcp       net.Listener
-	rtp, rtcp net.PacketConn
+	log           *slog.Logger
+	plain, secure net.Listener // nil if there is none
+	rtp, rtcp     net.PacketConn
+
+	accepted chan net.Conn
+	closed   chan struct{}
+	shut     func()
+	accept   sync.WaitGroup
 }
 
-// openSockets binds the RTSP port and, on the same address, a pair of UDP ports: RTP on an even one, RTCP on the next
-// (RFC 3550 section 11).
-func openSockets(address string) (*sockets, error) {
+// openSockets binds the ports of RTSP and RTSPS, either of which may be empty, and on RTSP's address a pair of UDP
+// ports: RTP on an even one, RTCP on the next (RFC 3550 section 11).
+func openSockets(plain, secure string, cfg *tls.Config, log *slog.Logger) (*sockets, error) {
+	s := &sockets{log: log, accepted: make(chan net.Conn), closed: make(chan struct{})}
+	s.shut = sync.OnceFunc(func() { close(s.closed) })
+	if err := s.open(plain, secure, cfg); err != nil {
+		s.Close()
+		return nil, err
+	}
+	for _, l := range s.listeners() {
+		s.accept.Go(func() { s.acceptFrom(l) })
+	}
+	return s, nil
+}
+
+func (s *sockets) open(plain, secure string, cfg *tls.Config) (err error) {
+	if plain != "" {
+		if s.plain, err = listen("rtsp.listen", plain); err != nil {
+			return err
+		}
+		host, _, _ := net.SplitHostPort(plain)
+		if s.rtp, s.rtcp, err = openPair(host, s.plain.Addr().(*net.TCPAddr).Port); err != nil {
+			return err
+		}
+	}
+	if secure != "" {
+		tcp, err := listen("rtsp.tls_listen", secure)
+		if err != nil {
+			return err
+		}
+		s.secure = tls.NewListener(tcp, cfg)
+	}
+	return nil
+}
+
+// listen binds the TCP address that a key of camera.yaml has.
+func listen(key, address string) (net.Listener, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, fmt.Errorf("rtsp: listen address: %w", err)
 	}
-	tcp, err := net.Listen(network("tcp", host), address)
+	l, err := net.Listen(network("tcp", host), address)
 	if err != nil {
-		return nil, listenError(address, err)
+		return nil, listenError(key, address, err)
 	}
-	s := &sockets{tcp: sizedListener{tcp}}
-	if s.rtp, s.rtcp, err = openPair(host, tcp.Addr().(*net.TCPAddr).Port); err != nil {
-		s.close()
-		return nil, err
-	}
-	return s, nil
+	return sizedListener{l}, nil
 }
 
 // openPair binds the first free pair of ports above the RTSP port.
@@ -61,13 +103,92 @@ func openPair(host string, rtspPort int) (rtp, rtcp net.PacketConn, err error) {
 	return nil, nil, fmt.Errorf("rtsp: find two free UDP ports between %d and %d: %w", first, first+2*udpPairs-1, err)
 }
 
-// close closes what has been opened.
-func (s *sockets) close() {
-	s.tcp.Close()
+func (s *sockets) listeners() []net.Listener {
+	var all []net.Listener
+	for _, l := range []net.Listener{s.plain, s.secure} {
+		if l != nil {
+			all = append(all, l)
+		}
+	}
+	return all
+}
+
+// acceptFrom passes on what a listener accepts until that is closed.
+func (s *sockets) acceptFrom(l net.Listener) {
+	for {
+		conn, err := l.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			s.log.Warn("accept connection", "err", err)
+			select {
+			case <-time.After(acceptPause):
+				continue
+			case <-s.closed:
+				return
+			}
+		}
+		select {
+		case s.accepted <- conn:
+		case <-s.closed:
+			conn.Close()
+			return
+		}
+	}
+}
+
+// Accept implements net.Listener. An error ends gortsplib's server, so that there is one only after Close.
+func (s *sockets) Accept() (net.Conn, error) {
+	select {
+	case conn := <-s.accepted:
+		return conn, nil
+	case <-s.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Addr implements net.Listener.
+func (s *sockets) Addr() net.Addr { return s.listeners()[0].Addr() }
+
+// Close implements net.Listener. It closes what has been opened, and may be called again.
+func (s *sockets) Close() error {
+	s.shut()
+	for _, l := range s.listeners() {
+		l.Close()
+	}
 	if s.rtp != nil {
 		s.rtp.Close()
 		s.rtcp.Close()
 	}
+	s.accept.Wait()
+	return nil
+}
+
+// udpAddresses are those of RTP and RTCP; empty without UDP.
+func (s *sockets) udpAddresses() (rtp, rtcp string) {
+	if s.rtp == nil {
+		return "", ""
+	}
+	return s.rtp.LocalAddr().String(), s.rtcp.LocalAddr().String()
+}
+
+// report logs the addresses.
+func (s *sockets) report(log *slog.Logger) {
+	if s.plain != nil {
+		log.Info("rtsp listens", "tcp", s.plain.Addr(), "rtp", s.rtp.LocalAddr())
+	}
+	if s.secure != nil {
+		log.Info("rtsps listens", "tcp", s.secure.Addr())
+	}
+}
+
+// addrOf is the address of a listener; nil if there is none.
+func addrOf(l net.Listener) net.Addr {
+	if l == nil {
+		return nil
+	}
+	return l.Addr()
 }
 
 // network keeps 0.0.0.0 to IPv4; package net would listen on IPv6 as well.
@@ -82,16 +203,16 @@ func joinPort(host string, port int) string {
 	return net.JoinHostPort(host, strconv.Itoa(port))
 }
 
-// listenError says in one line what is wrong with address and what to do about it.
-func listenError(address string, err error) error {
+// listenError says in one line what is wrong with the address that key has, and what to do about it.
+func listenError(key, address string, err error) error {
 	errno, ok := errors.AsType[syscall.Errno](err)
 	switch {
 	case !ok:
-		return fmt.Errorf("rtsp: listen on %s: %w; set rtsp.listen in camera.yaml", address, err)
+		return fmt.Errorf("rtsp: listen on %s: %w; set %s in camera.yaml", address, err, key)
 	case errno == syscall.EADDRINUSE:
-		return fmt.Errorf("rtsp: listen on %s: %w; stop the other program or set rtsp.listen in camera.yaml", address, errno)
+		return fmt.Errorf("rtsp: listen on %s: %w; stop the other program or set %s in camera.yaml", address, errno, key)
 	default:
-		return fmt.Errorf("rtsp: listen on %s: %w; set rtsp.listen in camera.yaml", address, errno)
+		return fmt.Errorf("rtsp: listen on %s: %w; set %s in camera.yaml", address, errno, key)
 	}
 }
 

@@ -23,11 +23,16 @@ type rawClient struct {
 
 func dial(t testing.TB, s *Server) *rawClient {
 	t.Helper()
-	nc, err := net.Dial("tcp", s.Addr().String())
+	return newRawClient(t, dialTCP(t, s.Addr()))
+}
+
+func dialTCP(t testing.TB, addr net.Addr) net.Conn {
+	t.Helper()
+	nc, err := net.Dial("tcp", addr.String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newRawClient(t, nc)
+	return nc
 }
 
 func newRawClient(t testing.TB, nc net.Conn) *rawClient {

@@ -2,6 +2,7 @@ package rtspd
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -34,8 +35,12 @@ const (
 // Config describes a server.
 type Config struct {
 	// Listen is the TCP address of RTSP, as "127.0.0.1:8554" or ":8554"; with port 0 the system chooses one. RTP and
-	// RTCP over UDP get the first free pair of ports above it, on the same address.
+	// RTCP over UDP get the first free pair of ports above it, on the same address. It may be empty if TLSListen is not.
 	Listen string
+
+	// TLSListen is the TCP address of RTSPS; empty for none. TLS has the certificate.
+	TLSListen string
+	TLS       *tls.Config
 
 	// Streams are the streams to serve, at least one, with different names.
 	Streams []StreamConfig
@@ -79,6 +84,8 @@ type StreamStats struct {
 // Server is an RTSP server. Its methods may be called from any goroutine, but Listen before Run.
 type Server struct {
 	listen  string
+	secure  string      // TLSListen
+	tls     *tls.Config // nil if secure is empty
 	log     *slog.Logger
 	streams map[string]*stream
 	users   []User
@@ -90,16 +97,33 @@ type Server struct {
 	sockets *sockets      // from Listen, until Run takes them
 }
 
+func (cfg *Config) checkAddresses() error {
+	if cfg.Listen == "" && cfg.TLSListen == "" {
+		return errors.New("rtsp: no address to listen on; set rtsp.listen or rtsp.tls_listen in camera.yaml")
+	}
+	if cfg.TLSListen != "" && cfg.TLS == nil {
+		return errors.New("rtsp: no certificate for TLS")
+	}
+	for _, address := range []string{cfg.Listen, cfg.TLSListen} {
+		if _, _, err := net.SplitHostPort(address); address != "" && err != nil {
+			return fmt.Errorf("rtsp: listen address: %w", err)
+		}
+	}
+	return nil
+}
+
 // New makes a server; it opens nothing yet.
 func New(cfg Config) (*Server, error) {
-	if _, _, err := net.SplitHostPort(cfg.Listen); err != nil {
-		return nil, fmt.Errorf("rtsp: listen address: %w", err)
+	if err := cfg.checkAddresses(); err != nil {
+		return nil, err
 	}
 	if len(cfg.Streams) == 0 {
 		return nil, errors.New("rtsp: no streams")
 	}
 	s := &Server{
 		listen:  cfg.Listen,
+		secure:  cfg.TLSListen,
+		tls:     cfg.TLS,
 		users:   cfg.Users,
 		log:     cfg.Logger,
 		streams: make(map[string]*stream),
@@ -133,7 +157,7 @@ func New(cfg Config) (*Server, error) {
 // Listen opens the sockets, so that a port in use is known before anything else is started. Run serves on them, and
 // closes them. The error is one line that says what to do.
 func (s *Server) Listen() error {
-	socks, err := openSockets(s.listen)
+	socks, err := openSockets(s.listen, s.secure, s.tls, s.log)
 	if err != nil {
 		return err
 	}
@@ -141,12 +165,20 @@ func (s *Server) Listen() error {
 	return nil
 }
 
-// Addr returns the address that Listen opened; nil before.
+// Addr returns the address of RTSP that Listen opened; nil if there is none, or before.
 func (s *Server) Addr() net.Addr {
 	if s.sockets == nil {
 		return nil
 	}
-	return s.sockets.tcp.Addr()
+	return addrOf(s.sockets.plain)
+}
+
+// TLSAddr returns the address of RTSPS that Listen opened; nil if there is none, or before.
+func (s *Server) TLSAddr() net.Addr {
+	if s.sockets == nil {
+		return nil
+	}
+	return addrOf(s.sockets.secure)
 }
 
 // Run serves until ctx is done, and returns nil then. It calls Listen if nobody has, and closes the sockets and all
@@ -157,7 +189,7 @@ func (s *Server) Run(ctx context.Context) error {
 			return err
 		}
 	}
-	defer s.sockets.close()
+	defer s.sockets.Close()
 
 	srv := s.library(ctx)
 	if err := srv.Start(); err != nil {
@@ -170,7 +202,7 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 		defer st.close()
 	}
-	s.log.Info("rtsp listens", "tcp", s.sockets.tcp.Addr(), "rtp", s.sockets.rtp.LocalAddr())
+	s.sockets.report(s.log)
 
 	stop := context.AfterFunc(ctx, srv.Close)
 	defer stop()
@@ -180,18 +212,20 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-// library returns gortsplib's server on our sockets. It asks for them by address, and closes them.
+// library returns gortsplib's server on our sockets. It asks for them by address, and closes them. To it, a connection
+// that came by TLS is one like any other: so both kinds share the streams, each packet is made once, and the description
+// says RTP/AVP to both, which every player understands.
 func (s *Server) library(ctx context.Context) *gortsplib.Server {
-	rtp, rtcp := s.sockets.rtp.LocalAddr().String(), s.sockets.rtcp.LocalAddr().String()
+	rtp, rtcp := s.sockets.udpAddresses()
 	return &gortsplib.Server{
-		RTSPAddress:    s.sockets.tcp.Addr().String(),
+		RTSPAddress:    s.sockets.Addr().String(),
 		UDPRTPAddress:  rtp,
 		UDPRTCPAddress: rtcp,
 		WriteQueueSize: s.queue,
 		WriteTimeout:   writeTimeout,
 		Handler:        &handler{s: s, done: ctx.Done()},
 		AuthMethods:    []auth.VerifyMethod{auth.VerifyMethodDigestSHA256, auth.VerifyMethodDigestMD5},
-		Listen:         func(string, string) (net.Listener, error) { return s.sockets.tcp, nil },
+		Listen:         func(string, string) (net.Listener, error) { return s.sockets, nil },
 		ListenPacket: func(_, address string) (net.PacketConn, error) {
 			if address == rtp {
 				return s.sockets.rtp, nil

@@ -1,6 +1,7 @@
 package rtspd
 
 import (
+	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"net"
@@ -63,7 +64,10 @@ func TestNewRefuses(t *testing.T) {
 		cfg  Config
 		want string
 	}{
-		{"no address", Config{Streams: one}, "missing port"},
+		{"no address", Config{Streams: one}, "no address to listen on; set rtsp.listen or rtsp.tls_listen in camera.yaml"},
+		{"no port", Config{Listen: "localhost", Streams: one}, "missing port"},
+		{"no port for TLS", Config{TLSListen: "localhost", TLS: &tls.Config{}, Streams: one}, "missing port"},
+		{"no certificate", Config{TLSListen: ":8322", Streams: one}, "no certificate"},
 		{"no streams", Config{Listen: ":8554"}, "no streams"},
 		{"slash in name", Config{Listen: ":8554", Streams: []StreamConfig{{Name: "a/b"}}}, `"a/b"`},
 		{"empty name", Config{Listen: ":8554", Streams: []StreamConfig{{}}}, `""`},
