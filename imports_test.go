@@ -17,7 +17,7 @@ const module = "github.com/camkrazy/camkrazy/"
 // entry that ends in / stands for all below it.
 var allowed = map[string][]string{
 	"cmd/camkrazy": {
-		"internal/camera", "internal/certs", "internal/config", "internal/host", "internal/mdns", "internal/mmal", "internal/ramdisk", "internal/rtspd",
+		"internal/camera", "internal/certs", "internal/config", "internal/host", "internal/live", "internal/mdns", "internal/mmal", "internal/ramdisk", "internal/rtspd",
 		"internal/vcemu", "internal/vcemu/faults", "internal/vcemu/scene", "internal/vchiq", "internal/webd",
 		"github.com/google/renameio/v2", "golang.org/x/sync/errgroup",
 	},
@@ -27,6 +27,7 @@ var allowed = map[string][]string{
 	"internal/config":       {"internal/strftime", "github.com/goccy/go-yaml/"},
 	"internal/exif":         {},
 	"internal/host":         {},
+	"internal/live":         {"internal/camera", "github.com/bluenviron/mediacommon/"},
 	"internal/mdns":         {"github.com/brutella/dnssd", "github.com/brutella/dnssd/log", "github.com/miekg/dns", "golang.org/x/net/"},
 	"internal/mmal":         {},
 	"internal/ramdisk":      {"internal/camera", "github.com/google/renameio/v2"},
@@ -40,7 +41,7 @@ var allowed = map[string][]string{
 	"internal/vcemu/scene":  {},
 	"internal/vcemu/slots":  {"internal/mmal", "internal/vcemu"},
 	"internal/vchiq":        {"internal/mmal"},
-	"internal/webd":         {"internal/camera"},
+	"internal/webd":         {"internal/camera", "internal/live", "internal/throttle"},
 }
 
 // dangerous are imports that only one package may have.

@@ -29,6 +29,7 @@ func (a *appliance) announce(w io.Writer) {
 		return
 	}
 	web := reachable(a.web.Addr())
+	fmt.Fprintf(w, "%-9s http://%s/\n", "page", web)
 	fmt.Fprintf(w, "%-9s http://%s/camera.jpg\n", "snapshot", web)
 	fmt.Fprintf(w, "%-9s http://%s/status.json\n", "status", web)
 }
@@ -55,7 +56,7 @@ func newAnnouncer(cfg config.Config, rtsp, web net.Addr, log *slog.Logger) (*mdn
 		services = append(services, mdns.Service{Type: "_rtsp._tcp", Port: port, Text: path})
 	}
 	if port := publicPort(web); port != 0 {
-		services = append(services, mdns.Service{Type: "_http._tcp", Port: port, Text: map[string]string{"path": "/camera.jpg"}})
+		services = append(services, mdns.Service{Type: "_http._tcp", Port: port, Text: map[string]string{"path": "/"}})
 	}
 	if len(services) == 0 {
 		return nil, nil

@@ -14,6 +14,7 @@ import (
 
 	"github.com/camkrazy/camkrazy/internal/camera"
 	"github.com/camkrazy/camkrazy/internal/config"
+	"github.com/camkrazy/camkrazy/internal/live"
 	"github.com/camkrazy/camkrazy/internal/mdns"
 	"github.com/camkrazy/camkrazy/internal/mmal"
 	"github.com/camkrazy/camkrazy/internal/rtspd"
@@ -33,6 +34,7 @@ type appliance struct {
 	camera    *camera.Camera
 	tls       *tls.Config // nil if nobody listens with TLS
 	rtsp      *rtspd.Server
+	live      map[string]*live.Stream
 	web       *webd.Server    // nil if http.listen is empty
 	announcer *mdns.Announcer // nil if nothing can be reached from outside
 }
@@ -61,8 +63,13 @@ func newAppliance(cfg config.Config, o options, ram *ram) (*appliance, error) {
 		return nil, err
 	}
 	cc := cameraConfig(cfg)
-	for i := range cc.Streams {
-		cc.Streams[i].Sink = a.rtsp.Sink(cc.Streams[i].Name)
+	a.live = make(map[string]*live.Stream)
+	for i, s := range cc.Streams {
+		view := live.New(live.Config{
+			Name: s.Name, FrameRate: s.FrameRate, Logger: log, KeyFrame: func() { a.camera.RequestKeyFrame(s.Name) },
+		})
+		a.live[s.Name] = view
+		cc.Streams[i].Sink = both(a.rtsp.Sink(s.Name), view.Write)
 	}
 	cc.Snapshot.Sink = ram.keepStill
 	for _, w := range camera.NewPlan(cc).Warnings {
@@ -82,9 +89,18 @@ func newAppliance(cfg config.Config, o options, ram *ram) (*appliance, error) {
 		TakeStill: a.camera.TakeStill,
 		MaxAge:    stillAge(cfg),
 		Settings:  newSettings(cfg.Camera, o.config, a.camera.SetControls).web(),
+		Live:      a.live,
 		Logger:    log,
 	})
 	return a, nil
+}
+
+// both gives each access unit to two sinks.
+func both(a, b camera.Sink) camera.Sink {
+	return func(au camera.AccessUnit) {
+		a(au)
+		b(au)
+	}
 }
 
 // transport chooses between the board and its emulation: the one place where the two differ.

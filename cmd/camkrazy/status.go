@@ -36,12 +36,13 @@ func (a *appliance) status() webd.Status {
 }
 
 func (a *appliance) streamStatus(cfg config.Stream, cam camera.StreamStatus, now time.Time) webd.Stream {
-	rtsp := a.rtsp.Stats(cfg.Name)
+	rtsp, live := a.rtsp.Stats(cfg.Name), a.live[cfg.Name].Stats()
 	return webd.Stream{
 		Width: cfg.Width, Height: cfg.Height, Framerate: cam.FrameRate,
 		BitrateBPS: cam.Bitrate, Frames: cam.Frames, Keyframes: cam.KeyFrames, Bytes: cam.Bytes,
-		Dropped: cam.Dropped, EncoderSkips: cam.Empty, FrameAgeMS: age(cam.LastFrame, now), Link: cam.Link,
+		Dropped: cam.Dropped, FrameAgeMS: age(cam.LastFrame, now), Link: cam.Link,
 		Readers: rtsp.Readers, ReaderDrops: rtsp.ReaderDrops,
+		Watchers: live.Watchers, WatcherDrops: live.Drops,
 	}
 }
 

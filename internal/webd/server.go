@@ -3,16 +3,16 @@ package webd
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"syscall"
+	"sync"
 	"time"
 
 	"github.com/camkrazy/camkrazy/internal/camera"
+	"github.com/camkrazy/camkrazy/internal/live"
+	"github.com/camkrazy/camkrazy/internal/throttle"
 )
 
 const (
@@ -39,6 +39,8 @@ type Config struct {
 	MaxAge    time.Duration
 	// Settings are the image controls; nil is none.
 	Settings *Settings
+	// Live are the streams that the page can show, by name.
+	Live map[string]*live.Stream
 	// Logger is told of trouble; nil discards.
 	Logger *slog.Logger
 }
@@ -51,6 +53,8 @@ type Server struct {
 	cfg      Config
 	log      *slog.Logger
 	listener net.Listener
+	guessers throttle.Throttle
+	history  history
 }
 
 // New makes a server; it opens nothing yet.
@@ -65,23 +69,8 @@ func New(cfg Config) *Server {
 // Listen opens the socket, so that a port in use is known before anything else is started.
 func (s *Server) Listen() error {
 	var err error
-	if s.listener, err = net.Listen("tcp", s.cfg.Listen); err == nil {
-		return nil
-	}
-	remedy := "set http.listen in camera.yaml to an address of this machine"
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		remedy = "stop the other program or set http.listen in camera.yaml"
-	case errors.Is(err, syscall.EACCES):
-		remedy = "start as root, or set http.listen in camera.yaml to a port from 1024 on"
-	}
-	if op, ok := errors.AsType[*net.OpError](err); ok {
-		err = op.Err
-	}
-	if sys, ok := errors.AsType[*os.SyscallError](err); ok {
-		err = sys.Err
-	}
-	return fmt.Errorf("http: listen on %s: %w; %s", s.cfg.Listen, err, remedy)
+	s.listener, err = listen(s.cfg.Listen, "http.listen")
+	return err
 }
 
 // Addr is the address that Listen opened.
@@ -96,6 +85,7 @@ func (s *Server) Run(ctx context.Context) error {
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	stopped := make(chan struct{})
@@ -107,6 +97,11 @@ func (s *Server) Run(ctx context.Context) error {
 			srv.Close()
 		}
 	})
+	var sampling sync.WaitGroup
+	defer sampling.Wait()
+	sampled, stopSampling := context.WithCancel(ctx)
+	defer stopSampling()
+	sampling.Go(func() { s.history.run(sampled, s.cfg.Status) })
 	s.log.Info("http listens", "tcp", s.listener.Addr())
 	err := srv.Serve(s.listener)
 	if !stop() {

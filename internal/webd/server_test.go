@@ -223,7 +223,7 @@ func TestUsers(t *testing.T) {
 }
 
 func TestMethodsAndPaths(t *testing.T) {
-	for path, want := range map[string]int{"/": 404, "/camera.jpg/": 404, "/status.json": 405, "/camera.jpg": 405} {
+	for path, want := range map[string]int{"/index.html": 404, "/camera.jpg/": 404, "/status.json": 405, "/camera.jpg": 405} {
 		method := map[int]string{404: "GET", 405: "POST"}[want]
 		if rsp := get(testConfig(), method, path); rsp.StatusCode != want {
 			t.Errorf("%s %s: got %d, want %d", method, path, rsp.StatusCode, want)

@@ -81,17 +81,15 @@ type Control struct {
 	Default any      `json:"default"`
 }
 
-// handleSettings adds the settings to what the server answers. A page of another site is not to change them with the
-// password that a browser has kept.
+// handleSettings adds the settings to what the server answers.
 func (s *Server) handleSettings(mux *http.ServeMux) {
 	if s.cfg.Settings == nil {
 		return
 	}
-	own := http.NewCrossOriginProtection()
 	mux.Handle("GET /settings.json", s.restricted(s.showSettings))
-	mux.Handle("PATCH /settings.json", own.Handler(s.restricted(s.changeSettings)))
+	mux.Handle("PATCH /settings.json", s.restricted(s.changeSettings))
 	mux.Handle("GET /settings.json/controls", s.restricted(s.showControls))
-	mux.Handle("POST /settings.json/save", own.Handler(s.restricted(s.saveSettings)))
+	mux.Handle("POST /settings.json/save", s.restricted(s.saveSettings))
 }
 
 func (s *Server) showSettings(w http.ResponseWriter, _ *http.Request) {

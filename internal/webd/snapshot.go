@@ -47,7 +47,6 @@ func (s *Server) snapshot(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("Last-Modified", still.Taken.UTC().Format(http.TimeFormat))
 	h.Set("Age", strconv.Itoa(int(time.Since(still.Taken).Seconds())))
-	h.Set("X-Content-Type-Options", "nosniff")
 	if r.Method != http.MethodHead {
 		w.Write(still.JPEG)
 	}

@@ -8,13 +8,24 @@ import (
 
 // restricted asks for a user's name and password, if there are users.
 func (s *Server) restricted(next http.HandlerFunc) http.Handler {
+	if len(s.cfg.Users) == 0 {
+		return next
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if len(s.cfg.Users) > 0 && !s.known(r) {
+		_, _, tried := r.BasicAuth()
+		switch {
+		case tried && !s.guessers.Wait(r.Context(), r.RemoteAddr):
+			w.Header().Set("Retry-After", "5")
+			http.Error(w, "too many wrong passwords from your address: wait a moment", http.StatusTooManyRequests)
+		case !tried || !s.known(r):
+			if tried {
+				s.guessers.Failed(r.RemoteAddr)
+			}
 			w.Header().Set("WWW-Authenticate", `Basic realm="camkrazy", charset="UTF-8"`)
 			http.Error(w, "name and password of a user in camera.yaml, please", http.StatusUnauthorized)
-			return
+		default:
+			next(w, r)
 		}
-		next(w, r)
 	})
 }
 
