@@ -40,7 +40,7 @@ func (a *appliance) streamStatus(cfg config.Stream, cam camera.StreamStatus, now
 	return webd.Stream{
 		Width: cfg.Width, Height: cfg.Height, Framerate: cam.FrameRate,
 		BitrateBPS: cam.Bitrate, Frames: cam.Frames, Keyframes: cam.KeyFrames, Bytes: cam.Bytes,
-		Dropped: cam.Dropped, FrameAgeMS: age(cam.LastFrame, now), Link: cam.Link,
+		Dropped: cam.Dropped, EncoderSkips: cam.Empty, FrameAgeMS: age(cam.LastFrame, now), Link: cam.Link,
 		Readers: rtsp.Readers, ReaderDrops: rtsp.ReaderDrops,
 		Watchers: live.Watchers, WatcherDrops: live.Drops,
 	}

@@ -4,9 +4,10 @@ import "bytes"
 
 // H.264 NAL unit types (ITU-T H.264 table 7-1).
 const (
-	nalIDR = 5
-	nalSPS = 7
-	nalPPS = 8
+	nalSlice = 1
+	nalIDR   = 5
+	nalSPS   = 7
+	nalPPS   = 8
 )
 
 // nalType is the type of a NAL unit that is not empty.

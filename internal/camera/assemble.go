@@ -1,6 +1,7 @@
 package camera
 
 import (
+	"slices"
 	"time"
 
 	"github.com/camkrazy/camkrazy/internal/mmal"
@@ -24,8 +25,14 @@ type assembler struct {
 	full chan *unit // units for the sink, in order
 
 	unit    *unit // being put together; nil between frames and while a frame is thrown away
+	own     int   // where the unit's own data begins, after headers
 	headers []byte
+	lone    bool // headers have come since the last picture
+	// empties counts the pictures that the encoder left out: nothing came of them, or no more than parameter sets.
+	empties uint64
 	inside  frameKind
+	// whole says that broken was not set before the present picture.
+	whole bool
 	// broken says that a picture was lost, so that nothing can be decoded before the next IDR; began, that there was one.
 	broken, began bool
 	// pts is that of the last complete picture, step what it was more than the one before.
@@ -66,7 +73,7 @@ func (a *assembler) restart() {
 	if a.unit != nil {
 		a.free <- a.unit
 	}
-	a.unit, a.inside, a.broken, a.pts, a.step = nil, between, true, 0, 0
+	a.unit, a.inside, a.broken, a.lone, a.pts, a.step = nil, between, true, false, 0, 0
 	a.headers = a.headers[:0]
 }
 
@@ -77,6 +84,12 @@ func (a *assembler) add(data []byte, flags mmal.BufferFlags, pts int64) outcome 
 	}
 	result := nothing
 	if a.inside == between {
+		if len(data) == 0 {
+			if flags&mmal.FlagFrameEnd != 0 && a.began {
+				a.empties++ // as the rate control of the Broadcom encoder skips pictures
+			}
+			return nothing
+		}
 		result = a.begin(flags, pts)
 	}
 	switch a.inside {
@@ -103,13 +116,17 @@ func (a *assembler) add(data []byte, flags mmal.BufferFlags, pts int64) outcome 
 
 // begin decides what a frame is by its first fragment.
 func (a *assembler) begin(flags mmal.BufferFlags, pts int64) outcome {
-	if flags&mmal.FlagConfig != 0 {
+	config, idr := flags&mmal.FlagConfig != 0, flags&mmal.FlagKeyFrame != 0
+	if a.lone && !idr && !a.broken {
+		a.empties++ // the parameter sets before this were all that came of a picture
+	}
+	a.lone = config
+	if config {
 		a.inside = parameters
 		a.headers = a.headers[:0]
 		return nothing
 	}
 	a.inside = lost
-	idr := flags&mmal.FlagKeyFrame != 0
 	if a.broken && !idr {
 		if a.began {
 			return skipped
@@ -123,11 +140,13 @@ func (a *assembler) begin(flags mmal.BufferFlags, pts int64) outcome {
 		return dropped
 	}
 	a.inside = picture
+	a.whole = !a.broken
 	a.broken, a.began = false, true
 	*a.unit = unit{data: a.unit.data[:0], nals: a.unit.nals[:0], pts: pts, idr: idr}
 	if idr {
 		a.unit.data = append(a.unit.data, a.headers...)
 	}
+	a.own = len(a.unit.data)
 	return nothing
 }
 
@@ -142,6 +161,9 @@ func (a *assembler) lose() outcome {
 func (a *assembler) finish() outcome {
 	u := a.unit
 	u.nals = splitNALs(u.nals, u.data)
+	if len(u.nals) > 0 && !hasSlice(u.nals) {
+		return a.leave()
+	}
 	if u.pts == mmal.TimeUnknown && a.step > 0 {
 		u.pts = a.pts + a.step // no document says that each picture has a time; the frame rate is constant
 	}
@@ -159,6 +181,24 @@ func (a *assembler) finish() outcome {
 		return deliveredIDR
 	}
 	return delivered
+}
+
+// leave gives up what is no picture. Its parameter sets, if it has any, are those of the next one.
+func (a *assembler) leave() outcome {
+	u := a.unit
+	own := splitNALs(u.nals[:0], u.data[a.own:])
+	if hasParameters(own) {
+		a.headers = append(a.headers[:0], u.data[a.own:]...)
+	}
+	a.free <- u
+	a.unit, a.broken = nil, !a.whole
+	a.empties++
+	return nothing
+}
+
+// hasSlice says whether there is something of a picture in it.
+func hasSlice(nals [][]byte) bool {
+	return slices.ContainsFunc(nals, func(n []byte) bool { return nalType(n) >= nalSlice && nalType(n) <= nalIDR })
 }
 
 // hasParameters says whether an IDR picture can be decoded by one who has seen nothing before. An encoder that puts

@@ -91,8 +91,24 @@ func TestAssemble(t *testing.T) {
 				{"AP", 30 * time.Microsecond, false}, {"AP", 40 * time.Microsecond, false}}},
 		{"no times at all", append(headers, fragment{idr, key | frameEnd, unknown}, fragment{pic, frameEnd, unknown}), nil},
 		{"empty picture", append(headers, fragment{idr, key | frameEnd, 10}, fragment{"", frameEnd, 20},
+			fragment{pic, frameEnd, 40}),
+			[]got{{full, 10 * time.Microsecond, true}, {"AP", 40 * time.Microsecond, false}}},
+		{"empty fragment before a picture", append(headers, fragment{"", 0, unknown}, fragment{idr, key | frameEnd, 10}),
+			[]got{{full, 10 * time.Microsecond, true}}},
+		{"lone parameter sets, of another picture than the next IDR", append(headers, fragment{idr, key | frameEnd, 10},
+			fragment{"\x00\x00\x01\x67NEW\x00\x00\x01\x68", config | frameEnd, 20}, fragment{pic, frameEnd, 30},
 			fragment{idr, key | frameEnd, 40}),
-			[]got{{full, 10 * time.Microsecond, true}, {full, 40 * time.Microsecond, true}}},
+			[]got{{full, 10 * time.Microsecond, true}, {"AP", 30 * time.Microsecond, false},
+				{"gNEW h eIDR", 40 * time.Microsecond, true}}},
+		{"parameter sets that say they are a key frame", append(headers, fragment{idr, key | frameEnd, 10},
+			fragment{sps + pps, key | frameEnd, 20}, fragment{pic, frameEnd, 30}, fragment{idr, key | frameEnd, 40}),
+			[]got{{full, 10 * time.Microsecond, true}, {"AP", 30 * time.Microsecond, false}, {full, 40 * time.Microsecond, true}}},
+		{"such instead of the first key frame", append(headers, fragment{sps + pps, key | frameEnd, 10}, fragment{pic, frameEnd, 20},
+			fragment{idr, key | frameEnd, 40}),
+			[]got{{full, 40 * time.Microsecond, true}}},
+		{"supplemental information alone", append(headers, fragment{idr, key | frameEnd, 10},
+			fragment{"\x00\x00\x01\x06SEI", frameEnd, 20}, fragment{pic, frameEnd, 30}),
+			[]got{{full, 10 * time.Microsecond, true}, {"AP", 30 * time.Microsecond, false}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -104,6 +120,36 @@ func TestAssemble(t *testing.T) {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestAssembleCountsEmpties holds what counts as a picture that the encoder left out: neither lost nor delivered.
+func TestAssembleCountsEmpties(t *testing.T) {
+	a := newAssembler()
+	steps := []struct {
+		fragment
+		want    outcome
+		empties uint64
+	}{
+		{fragment{"", frameEnd, 0}, nothing, 0}, // before the first picture nobody misses anything
+		{fragment{sps + pps, config | frameEnd, unknown}, nothing, 0},
+		{fragment{sps + pps, config | frameEnd, unknown}, nothing, 0},
+		{fragment{idr, key | frameEnd, 10}, deliveredIDR, 0},
+		{fragment{"", 0, unknown}, nothing, 0},
+		{fragment{"", frameEnd, 20}, nothing, 1},
+		{fragment{sps + pps, config | frameEnd, unknown}, nothing, 1},
+		{fragment{pic, frameEnd, 30}, delivered, 2}, // which says that nothing came after the parameter sets
+		{fragment{sps + pps, frameEnd, 40}, nothing, 3},
+		{fragment{sps + pps, key | frameEnd, 40}, nothing, 4},
+		{fragment{pic, frameEnd, 50}, delivered, 4},
+		{fragment{sps + pps, config | frameEnd, unknown}, nothing, 4},
+		{fragment{idr, key | frameEnd, 60}, deliveredIDR, 4},
+	}
+	for i, s := range steps {
+		if got := a.add([]byte(s.data), s.flags, s.pts); got != s.want || a.empties != s.empties {
+			t.Errorf("step %d: outcome %d, %d empty, want %d, %d", i, got, a.empties, s.want, s.empties)
+		}
+		collect(a)
 	}
 }
 

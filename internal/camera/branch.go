@@ -24,10 +24,10 @@ type branch struct {
 	scaler  *mmal.Component // nil if the stream has the camera's size
 	gate    *gate           // nil if the stream has the camera's rate
 
-	frames, keyFrames, bytes, dropped atomic.Uint64
-	meter                             meter
-	idrSeen                           chan struct{}
-	size                              int // bytes since the last picture; the reading goroutine's own
+	frames, keyFrames, bytes, dropped, empties atomic.Uint64
+	meter                                      meter
+	idrSeen                                    chan struct{}
+	size                                       int // bytes since the last picture; the reading goroutine's own
 
 	mu        sync.Mutex // guards what follows
 	link      string
@@ -198,6 +198,7 @@ func (b *branch) parameters(plan StreamPlan) ([]mmal.Parameter, error) {
 		&mmal.VideoProfile{Profile: profile, Level: level},
 		&mmal.Uint32{ID: mmal.ParamIntraPeriod, Value: uint32(plan.KeyFrames)},
 		&mmal.Boolean{ID: mmal.ParamInlineHeader, Value: true},
+		&mmal.Boolean{ID: mmal.ParamSEIEnable, Value: true},
 		&mmal.Boolean{ID: mmal.ParamSPSTiming, Value: true},
 	}
 	quants := []struct {
@@ -281,6 +282,7 @@ func (b *branch) fragment(buf *mmal.Buffer) {
 		b.dropped.Add(1)
 		b.wantKeyFrame()
 	}
+	b.empties.Store(b.asm.empties)
 	buf.Release()
 }
 
@@ -429,6 +431,7 @@ func (b *branch) status() StreamStatus {
 		KeyFrames: b.keyFrames.Load(),
 		Bytes:     b.bytes.Load(),
 		Dropped:   b.dropped.Load(),
+		Empty:     b.empties.Load(),
 		Bitrate:   b.meter.bitrate(),
 		LastFrame: b.lastFrame,
 	}

@@ -50,6 +50,8 @@ type StreamStatus struct {
 	FrameRate float64
 	// Frames and KeyFrames are access units; Dropped are those that were lost on the way to the sink.
 	Frames, KeyFrames, Dropped uint64
+	// Empty counts the pictures that the encoder left out, as its rate control does when the bitrate is low.
+	Empty uint64
 	// Bytes are those of the coded stream.
 	Bytes uint64
 	// Bitrate is the mean of the last pictures, in bit/s.

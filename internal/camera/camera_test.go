@@ -162,7 +162,7 @@ func checkStream(t *testing.T, name string, units []unit, fps, seconds int) {
 		if idr := i%fps == 0; u.idr != idr {
 			t.Fatalf("%s: picture %d: IDR is %v, want %v", name, i, u.idr, idr)
 		}
-		if want := map[bool]string{true: "785", false: "1"}[u.idr]; u.types != want {
+		if want := map[bool]string{true: "7865", false: "1"}[u.idr]; u.types != want {
 			t.Fatalf("%s: picture %d has NAL units %s, want %s", name, i, u.types, want)
 		}
 	}

@@ -67,6 +67,10 @@ func (g *gate) buffers(p *mmal.Port) mmal.Buffers {
 
 // frame handles a frame from the splitter.
 func (g *gate) frame(out *mmal.Buffer) {
+	if len(out.Data) == 0 {
+		out.Release()
+		return
+	}
 	due := g.count%g.every == 0
 	g.count++
 	if !due {

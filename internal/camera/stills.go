@@ -269,12 +269,8 @@ func (st *stills) capture(ctx context.Context) (still Still, err error) {
 	var undo []func(context.Context) error
 	defer func() {
 		// The branch must not stay open, not even if ctx is over; but then somebody is waiting for the end.
-		clear := context.WithoutCancel(ctx)
-		if ctx.Err() != nil {
-			var cancel context.CancelFunc
-			clear, cancel = context.WithTimeout(clear, stillStop)
-			defer cancel()
-		}
+		clear, cancel := outliving(ctx, stillStop)
+		defer cancel()
 		for i := len(undo) - 1; i >= 0; i-- {
 			err = errors.Join(err, undo[i](clear))
 		}
@@ -303,6 +299,20 @@ func (st *stills) capture(ctx context.Context) (still Still, err error) {
 		return Still{}, ErrNoStill
 	case <-ctx.Done():
 		return Still{}, context.Cause(ctx)
+	}
+}
+
+// outliving returns a context that is done some time after ctx is.
+func outliving(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		if sleep(longer, grace) {
+			cancel()
+		}
+	})
+	return longer, func() {
+		stop()
+		cancel()
 	}
 }
 

@@ -236,7 +236,7 @@ func (c *Client) arrive(m *BufferMessage) *Buffer {
 }
 
 // deliver passes a buffer that has come home to its port's handler, unless the port has dropped it meanwhile. One from
-// an output port with nothing in it goes straight back.
+// an output port with nothing in it goes straight back, unless it is the end of a frame or of all.
 func (c *Client) deliver(b *Buffer) {
 	if b == nil {
 		return
@@ -251,7 +251,7 @@ func (c *Client) deliver(b *Buffer) {
 	if !current {
 		return
 	}
-	if p.typ != PortInput && b.length == 0 && len(b.Data) == 0 && b.Flags&FlagEOS == 0 {
+	if p.typ != PortInput && b.length == 0 && len(b.Data) == 0 && b.Flags&(FlagEOS|FlagFrameEnd) == 0 {
 		b.Release()
 	} else {
 		handler(b)

@@ -87,7 +87,7 @@ func TestPayloads(t *testing.T) {
 	}
 	tests := []payload{
 		{"empty goes back", 0, 0, false, nil, false},
-		{"empty end of frame goes back", 0, FlagFrameEnd, false, nil, false},
+		{"empty end of frame", 0, FlagFrameEnd, false, nil, true},
 		{"empty end of stream", 0, FlagEOS, true, []int{8}, true},
 	}
 	for _, n := range []int{1, 4, 127, 128} {

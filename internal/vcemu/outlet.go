@@ -127,6 +127,10 @@ func (o *outlet) send(c *coded, b hostBuffer, n int) {
 		o.port.sendBuffer(mmal.Success, m, nil)
 		return
 	}
+	if n == 0 {
+		o.port.sendBuffer(mmal.Success, m, nil)
+		return
+	}
 	o.scratch = append(o.scratch[:0], c.data[:n]...)
 	for len(o.scratch)%4 != 0 {
 		o.scratch = append(o.scratch, 0)

@@ -49,4 +49,7 @@ type Quirks struct {
 	StallHoldsImages bool
 	// NoSidewaysVideo refuses a ROTATION of 90 or 270 degrees at the camera's video port (EINVAL).
 	NoSidewaysVideo bool
+	// SkipEvery has an encoder leave out one of N pictures, as its rate control does at low bitrates; 0 is none. In turn
+	// nothing comes of it but an empty buffer, SPS and PPS, and SPS and PPS that are marked as a picture.
+	SkipEvery int
 }

@@ -27,6 +27,7 @@ type EncoderStats struct {
 	BitRate       int    // as configured, in bit/s
 	Frames        uint64
 	KeyFrames     uint64
+	Skipped       uint64 // left out, see Quirks.SkipEvery
 	Bytes         uint64
 	Waiting       int // images at the input
 }

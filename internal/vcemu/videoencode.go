@@ -39,7 +39,7 @@ type videoEncoder struct {
 	clock   int64         // the encoder's idea of time at the last image, in microseconds
 	period  int64         // of the nominal frame rate, in microseconds
 
-	keyFrames, frames, bytes uint64
+	keyFrames, frames, skipped, bytes uint64
 }
 
 func newVideoEncoder(comp *component) {
@@ -82,7 +82,7 @@ func (e *videoEncoder) addParameters(p *port) {
 	p.addWord(paramNALUnitFormat, 1, 1, 1) // start codes
 	p.addWord(paramLowLatency, 0, 0, 0)    // is said to hang the real one
 	p.addFlag(mmal.ParamInlineHeader, false)
-	p.addFlag(mmal.ParamSEIEnable, false)
+	p.addFlag(mmal.ParamSEIEnable, false).stopped = true
 	p.addFlag(mmal.ParamSPSTiming, false).stopped = true
 	p.addFlag(paramDroppablePFrames, false)
 	p.add(&mmal.Ratio{ID: paramVideoFrameRate, Value: mmal.Rational{Num: 0, Den: 1}}).stopped = true
@@ -246,6 +246,7 @@ func (e *videoEncoder) opening(p *port) mmal.Status {
 		Level:       level.idc,
 		IntraPeriod: int(out.word(mmal.ParamIntraPeriod)),
 		TimingInfo:  out.flag(mmal.ParamSPSTiming),
+		SEI:         out.flag(mmal.ParamSEIEnable),
 	})
 	if err != nil {
 		e.comp.vc.log.Warn("encoder refused", "err", err)
@@ -335,6 +336,11 @@ func (e *videoEncoder) step() bool {
 	if e.idr {
 		encoder.RequestIDR()
 	}
+	if e.leavesOut() {
+		e.pushNothing(a.pts)
+		in.done(a, epoch)
+		return true
+	}
 	e.retune, e.idr = false, false
 	e.clock = max(a.pts, e.clock+1)
 	if a.pts == mmal.TimeUnknown || a.pts == 0 {
@@ -349,6 +355,28 @@ func (e *videoEncoder) step() bool {
 	}
 	in.done(a, epoch)
 	return true
+}
+
+// leavesOut says that the next picture is one that the rate control skips.
+func (e *videoEncoder) leavesOut() bool {
+	n := uint64(e.comp.vc.cfg.Quirks.SkipEvery)
+	return n > 0 && (e.frames+e.skipped)%n == n-1
+}
+
+// pushNothing sends what is left of a picture that was skipped.
+func (e *videoEncoder) pushNothing(pts int64) {
+	end := coded{last: mmal.FlagFrameEnd, pts: pts}
+	switch e.skipped % 3 {
+	case 0:
+		e.outlet.push(end)
+	case 1:
+		e.pushHeader()
+	case 2:
+		end.data = append(append([]byte(nil), e.encoder.SPS()...), e.encoder.PPS()...)
+		end.flags = mmal.FlagKeyFrame
+		e.outlet.push(end)
+	}
+	e.skipped++
 }
 
 // push sends a coded picture, with the parameter sets before it where they belong.
@@ -405,6 +433,7 @@ func (e *videoEncoder) stats() EncoderStats {
 		BitRate:   int(e.comp.outputs[0].format.Bitrate),
 		Frames:    e.frames,
 		KeyFrames: e.keyFrames,
+		Skipped:   e.skipped,
 		Bytes:     e.bytes,
 		Waiting:   len(e.comp.inputs[0].queue),
 	}

@@ -26,19 +26,20 @@ type CameraStatus struct {
 
 // Stream tells of one coded stream.
 type Stream struct {
-	Width       int     `json:"width"`
-	Height      int     `json:"height"`
-	Framerate   float64 `json:"framerate"`   // 1/s, that the encoder gets; 0 until the camera runs
-	BitrateBPS  int     `json:"bitrate_bps"` // measured over the last seconds
-	Frames      uint64  `json:"frames"`
-	Keyframes   uint64  `json:"keyframes"`
-	Bytes       uint64  `json:"bytes"`
-	Dropped     uint64  `json:"dropped"`      // pictures lost inside this program
-	FrameAgeMS  *int64  `json:"frame_age_ms"` // since the newest picture; nil before the first
-	Link        string  `json:"link"`         // how frames reach the encoder
-	Readers     int     `json:"readers"`
-	ReaderDrops uint64  `json:"reader_drops"` // viewers sent away because they were too slow
-	Watchers    int     `json:"watchers"`     // of the live view over HTTP
+	Width        int     `json:"width"`
+	Height       int     `json:"height"`
+	Framerate    float64 `json:"framerate"`   // 1/s, that the encoder gets; 0 until the camera runs
+	BitrateBPS   int     `json:"bitrate_bps"` // measured over the last seconds
+	Frames       uint64  `json:"frames"`
+	Keyframes    uint64  `json:"keyframes"`
+	Bytes        uint64  `json:"bytes"`
+	Dropped      uint64  `json:"dropped"`       // pictures lost inside this program
+	EncoderSkips uint64  `json:"encoder_skips"` // pictures that the encoder left out, of which nothing came
+	FrameAgeMS   *int64  `json:"frame_age_ms"`  // since the newest picture; nil before the first
+	Link         string  `json:"link"`          // how frames reach the encoder
+	Readers      int     `json:"readers"`
+	ReaderDrops  uint64  `json:"reader_drops"` // viewers sent away because they were too slow
+	Watchers     int     `json:"watchers"`     // of the live view over HTTP
 	// WatcherDrops counts the pictures that watchers of the live view lost because they were too slow.
 	WatcherDrops uint64 `json:"watcher_drops"`
 	Recoveries   int    `json:"recoveries"`

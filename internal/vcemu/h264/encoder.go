@@ -18,6 +18,7 @@ type Encoder struct {
 	cfg      Config
 	mbw, mbh int
 	sps, pps []byte
+	sei      []byte
 
 	vlc   *cavlcTables
 	quant [52][2]*quantizer // by QP; 0 inter, 1 intra
@@ -90,7 +91,7 @@ func New(cfg Config) (*Encoder, error) {
 		return nil, err
 	}
 	e := &Encoder{cfg: cfg, mbw: (cfg.Width + 15) / 16, mbh: (cfg.Height + 15) / 16, vlc: newCAVLCTables()}
-	e.sps, e.pps = sequenceParameterSet(cfg), pictureParameterSet()
+	e.sps, e.pps, e.sei = sequenceParameterSet(cfg), pictureParameterSet(), recoveryPoint()
 	for qp := range e.quant {
 		e.quant[qp] = [2]*quantizer{newQuantizer(qp, interDeadZone), newQuantizer(qp, intraDeadZone)}
 	}
@@ -166,6 +167,9 @@ func (e *Encoder) Encode(dst []byte, img *image.YCbCr, pts int64) ([]byte, Pictu
 	}
 	qpSum := e.codeSlice(idr, pts)
 	before := len(dst)
+	if idr && e.cfg.SEI {
+		dst = append(dst, e.sei...)
+	}
 	dst = appendNAL(dst, header, e.bw.trailing())
 	bits := (len(dst) - before) * 8
 	e.rate.finish(bits)

@@ -56,6 +56,9 @@ type Config struct {
 
 	// TimingInfo puts timing_info with fixed_frame_rate_flag into the VUI of the SPS.
 	TimingInfo bool
+
+	// SEI puts a recovery point message before each IDR picture.
+	SEI bool
 }
 
 // Default quantisers, Config's zero values.
@@ -133,6 +136,7 @@ func (c Config) checkChoices() error {
 
 // NAL unit headers (7.3.1): nal_ref_idc 1, as VideoCore's encoder has it, and nal_unit_type.
 const (
+	nalSEI   = 0x06
 	nalSPS   = 0x27
 	nalPPS   = 0x28
 	nalIDR   = 0x25
@@ -228,6 +232,22 @@ func pictureParameterSet() []byte {
 	w.put(0, 1) // constrained_intra_pred_flag
 	w.put(0, 1) // redundant_pic_cnt_present_flag
 	return appendNAL(nil, nalPPS, w.trailing())
+}
+
+// recoveryPoint builds the SEI message (7.3.2.3, D.1.8) that says that an IDR picture is one, as an Annex B NAL unit.
+func recoveryPoint() []byte {
+	payload := bitWriter{buf: make([]byte, 64)}
+	payload.ue(0)     // recovery_frame_cnt
+	payload.put(1, 1) // exact_match_flag
+	payload.put(0, 3) // broken_link_flag, changing_slice_group_idc
+	bits := payload.trailing()
+	w := bitWriter{buf: make([]byte, 64)}
+	w.put(6, 8) // payloadType
+	w.put(uint32(len(bits)), 8)
+	for _, b := range bits {
+		w.put(uint32(b), 8)
+	}
+	return appendNAL(nil, nalSEI, w.trailing())
 }
 
 // writeSliceHeader writes slice_header (7.3.3) of the picture's only slice.
