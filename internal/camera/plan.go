@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/camkrazy/camkrazy/internal/mmal"
 )
 
 const (
@@ -17,18 +19,14 @@ const (
 	slowestStream = 2
 )
 
-// levels are the limits of H.264's levels (ITU-T H.264 table A-1): macroblocks of a picture, and macroblocks a second.
-var levels = map[string]struct{ frame, rate int }{
-	"3": {1620, 40500}, "3.1": {3600, 108000}, "3.2": {5120, 216000},
-	"4": {8192, 245760}, "4.1": {8192, 245760}, "4.2": {8704, 522240},
-}
-
 // Plan says what a Config asks of the encoder.
 type Plan struct {
 	Streams []StreamPlan
 	MBRate  int // macroblocks a second, all streams together
 	// GPUMemory is a rough estimate of what the pipeline's images and buffers take of gpu_mem, in MiB; see gpuMemory.
 	GPUMemory int
+	// BoardMemory is the board's gpu_mem in MiB; 0 if it is unknown.
+	BoardMemory int
 	// Sensors say how each known sensor is read out. What one of them does not do is no error of the plan, for which
 	// of them there is shows only when the camera starts.
 	Sensors []SensorPlan
@@ -46,6 +44,8 @@ type StreamPlan struct {
 	MBs    int // macroblocks of a picture
 	MBRate int // macroblocks a second
 	Level  string
+	// Bitrate in bit/s; 0 if QP is constant.
+	Bitrate, QP int
 	// KeyFrames is the number of pictures from IDR to IDR.
 	KeyFrames int
 }
@@ -60,11 +60,8 @@ func newPlan(cfg Config, slower bool) Plan {
 		sp := planStream(cfg, s)
 		p.Streams = append(p.Streams, sp)
 		p.MBRate += sp.MBRate
-		if limit := levels[sp.Level]; sp.MBs > limit.frame || sp.MBRate > limit.rate {
-			p.Errors = append(p.Errors, fmt.Sprintf(
-				"streams.%s: %dx%d at %.4g frames/s is %d macroblocks and %d a second, and H.264 level %s ends at %d and %d: lower the resolution or the frame rate%s",
-				s.Name, s.Width, s.Height, s.FrameRate, sp.MBs, sp.MBRate, sp.Level, limit.frame, limit.rate, orLevel(s)))
-		}
+		errs, warnings := sp.limits(s)
+		p.Errors, p.Warnings = append(p.Errors, errs...), append(p.Warnings, warnings...)
 	}
 	// Zoom takes a part of the picture and fills the camera's size with it, so that a stream may have the part's shape.
 	zoom := 1.0
@@ -134,7 +131,7 @@ func (p Plan) suggest(cfg Config, slower bool) string {
 //   - the images of CAMERA_CONFIG (videoFrames) on each of the preview and the video port, and one on the still port.
 //     The video port's and the encoders' images have a copy of half the width and height beside them, a quarter more;
 //   - none for the splitter, which passes references on;
-//   - tunnelBuffers images after each scaler;
+//   - tunnelBuffers images after each scaler, for stills of the largest size that may be asked for;
 //   - two images in each H.264 encoder, for it may not reuse its input: the last picture and the one in work;
 //   - the buffers of coded data, encoderBuffers and stillBuffers.
 func gpuMemory(cfg Config, sensors []SensorPlan) int {
@@ -155,7 +152,11 @@ func gpuMemory(cfg Config, sensors []SensorPlan) int {
 		}
 		bytes += references*withHalf*image(s.Width, s.Height) + encoderBuffers*encoderBufferSize
 	}
-	bytes += tunnelBuffers*image(cfg.Snapshot.Width, cfg.Snapshot.Height) + stillBuffers*stillBufferSize
+	if st := cfg.Snapshot; st.Width > 0 {
+		widest := widestStill(cfg)
+		bytes += tunnelBuffers * image(widest, st.Height*widest/st.Width)
+	}
+	bytes += stillBuffers * stillBufferSize
 	return int(math.Ceil(bytes / (1 << 20)))
 }
 
@@ -193,6 +194,8 @@ func planStream(cfg Config, s StreamConfig) StreamPlan {
 		Every:     max(1, int(math.Round(cfg.FrameRate/s.FrameRate))),
 		MBs:       macroblocks(s.Width, s.Height),
 		Level:     s.Level,
+		Bitrate:   s.Bitrate,
+		QP:        s.QP,
 		KeyFrames: max(1, int(math.Round(s.FrameRate*s.KeyFrameInterval.Seconds()))),
 	}
 	sp.MBRate = int(math.Ceil(float64(sp.MBs) * s.FrameRate))
@@ -200,30 +203,6 @@ func planStream(cfg Config, s StreamConfig) StreamPlan {
 		sp.Level = lowestLevel(sp, s)
 	}
 	return sp
-}
-
-// lowestLevel is 4 unless the picture, its rate or the bitrate need more. Level 4 carries 25 Mbit/s in the high profile,
-// 20 in the others (ITU-T H.264 table A-1 and clause A.3.3).
-func lowestLevel(sp StreamPlan, s StreamConfig) string {
-	four, bitrate := levels["4"], 20_000_000
-	if s.Profile == "high" {
-		bitrate = 25_000_000
-	}
-	switch {
-	case sp.MBs > four.frame || sp.MBRate > four.rate:
-		return "4.2"
-	case s.Bitrate > bitrate:
-		return "4.1"
-	}
-	return "4"
-}
-
-// orLevel is the other way out for a stream whose level was chosen by hand.
-func orLevel(s StreamConfig) string {
-	if s.Level == "" || s.Level == "4.2" {
-		return ""
-	}
-	return ", or leave the level out"
 }
 
 // String is a table for people, one line a stream, then the sum, the memory, the sensors, the errors and the warnings.
@@ -234,13 +213,12 @@ func (p Plan) String() string {
 		if s.Every > 1 {
 			every = fmt.Sprintf("1 of %d sensor frames", s.Every)
 		}
-		fmt.Fprintf(&b, "%-12s %dx%d at %.4g frames/s (%s), key frame every %d, level %s: %d macroblocks/s\n",
-			s.Name, s.Width, s.Height, s.FrameRate, every, s.KeyFrames, s.Level, s.MBRate)
+		fmt.Fprintf(&b, "%-12s %s at %.4g frames/s (%s), %s, key frame every %d, level %s: %d macroblocks/s\n",
+			s.Name, s.size(), s.FrameRate, every, s.quality(), s.KeyFrames, s.Level, s.MBRate)
 	}
 	fmt.Fprintf(&b, "%-12s %d of %d macroblocks/s (%.1f %%)\n", "encoder", p.MBRate, encoderBudget,
 		100*float64(p.MBRate)/encoderBudget)
-	fmt.Fprintf(&b, "%-12s about %d MB for images and buffers, a rough estimate: gpu_mem must be more than that, and at least 128\n",
-		"gpu memory", p.GPUMemory)
+	fmt.Fprintf(&b, "%-12s %s\n", "gpu memory", p.memory())
 	for _, s := range p.Sensors {
 		b.WriteString(s.rows())
 	}
@@ -251,4 +229,13 @@ func (p Plan) String() string {
 		fmt.Fprintf(&b, "warning: %s\n", w)
 	}
 	return b.String()
+}
+
+// size is the stream's, and that of its images in memory if it is another.
+func (sp StreamPlan) size() string {
+	v := picture420(sp.Width, sp.Height, mmal.Rational{}).Video
+	if int(v.Width) == sp.Width && int(v.Height) == sp.Height {
+		return fmt.Sprintf("%dx%d", sp.Width, sp.Height)
+	}
+	return fmt.Sprintf("%dx%d (in memory %dx%d)", sp.Width, sp.Height, v.Width, v.Height)
 }

@@ -144,7 +144,9 @@ func TestGPUMemory(t *testing.T) {
 		{"more images for a faster camera", func(c *Config) { c.FrameRate = 60 }, mib(base + 3*2.25*image)},
 		{"a scaled stream", func(c *Config) { c.Streams[0].Width, c.Streams[0].Height = 640, 480 },
 			mib(base - 2.5*image + (3+2.5)*image/4)},
-		{"stills", func(c *Config) { c.Snapshot.Width, c.Snapshot.Height = 640, 480 }, mib(base + 3*image/4.)},
+		{"stills, of which larger ones may be asked for", func(c *Config) { c.Snapshot.Width, c.Snapshot.Height = 640, 480 },
+			mib(base + 3*image)},
+		{"larger stills", func(c *Config) { c.Snapshot.Width, c.Snapshot.Height = 2560, 1920 }, mib(base + 3*4*image)},
 	}
 	for _, tt := range tests {
 		c := cfg

@@ -32,8 +32,8 @@ func contractDefaults() config.Config {
 			Annotate:     config.Annotate{Size: 32, Align: "center"},
 		},
 		Streams: []config.Stream{
-			{Name: "hqstream", Width: 1640, Height: 1232, FrameRate: 30, Bitrate: 8_000_000, KeyframeInterval: time.Second, Profile: "high"},
-			{Name: "lqstream", Width: 640, Height: 480, FrameRate: 5, Bitrate: 1_000_000, KeyframeInterval: time.Second, Profile: "high"},
+			{Name: "hqstream", Width: 1640, Height: 1232, FrameRate: 30, Bitrate: 8_000_000, KeyframeInterval: time.Second, Profile: "high", MinQP: 20},
+			{Name: "lqstream", Width: 640, Height: 480, FrameRate: 5, Bitrate: 1_000_000, KeyframeInterval: time.Second, Profile: "high", MinQP: 20},
 		},
 		Snapshot: config.Snapshot{Width: 800, Height: 600, Quality: 85, Interval: 2 * time.Second},
 		RTSP:     config.Listen{Addr: ":8554"},
@@ -148,7 +148,7 @@ func TestEveryKeyChanged(t *testing.T) {
 				Name: "detect", Width: 640, Height: 360, FrameRate: 2.5, Bitrate: 250_000, KeyframeInterval: time.Minute,
 				Profile: "constrained", Level: "4", MinQP: 20, MaxQP: 45, IntraRefresh: "cyclicrows",
 			},
-			{Name: "copy_2-b", Width: 1632, Height: 1226, FrameRate: 12.5, Bitrate: 2_000_000, KeyframeInterval: time.Second, Profile: "high"},
+			{Name: "copy_2-b", Width: 1632, Height: 1226, FrameRate: 12.5, Bitrate: 2_000_000, KeyframeInterval: time.Second, Profile: "high", MinQP: 20},
 		},
 		Snapshot: config.Snapshot{Width: 3280, Height: 2464, Quality: 100},
 		Users:    []config.User{{Name: "viewer", Password: "p: #w"}, {Name: "Gäste", Password: "it's"}},
@@ -200,11 +200,11 @@ streams:
   third: {bitrate: 0, qp: 51}
 camera: {resolution: 1280x720, framerate: 29.97}
 `)
-	base := config.Stream{Width: 1280, Height: 720, FrameRate: 29.97, KeyframeInterval: time.Second, Profile: "high"}
+	base := config.Stream{Width: 1280, Height: 720, FrameRate: 29.97, KeyframeInterval: time.Second, Profile: "high", MinQP: 20}
 	lq, hq, third := base, base, base
 	lq.Name, lq.Bitrate = "lqstream", 1_000_000
 	hq.Name, hq.Bitrate = "hqstream", 8_000_000
-	third.Name, third.QP = "third", 51
+	third.Name, third.QP, third.MinQP = "third", 51, 0
 	if diff := cmp.Diff([]config.Stream{lq, hq, third}, cfg.Streams); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -226,6 +226,17 @@ func TestStreamFrameRateIsExact(t *testing.T) {
 		cfg := parse(t, "camera: {framerate: "+tt.camera+"}\nstreams: {s: {framerate: "+tt.stream+"}}")
 		if got := cfg.Streams[0].FrameRate; got != tt.want {
 			t.Errorf("camera %s, stream %s: got %v, want %v", tt.camera, tt.stream, got, tt.want)
+		}
+	}
+}
+
+// TestLeastQuantiser holds which least quantiser a stream has that gives none.
+func TestLeastQuantiser(t *testing.T) {
+	for text, want := range map[string]int{
+		"{}": 20, "{min_qp: 0}": 0, "{min_qp: 12}": 12, "{max_qp: 40}": 20, "{max_qp: 15}": 15, "{qp: 30}": 0, "{qp: 10, bitrate: 5000000}": 0,
+	} {
+		if got := parse(t, "streams: {s: "+text+"}").Streams[0].MinQP; got != want {
+			t.Errorf("%s: min_qp is %d, want %d", text, got, want)
 		}
 	}
 }

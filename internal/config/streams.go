@@ -34,6 +34,7 @@ const (
 	defaultLQSide        = 640
 	defaultLQFrameRate   = 5
 	defaultSnapshotSide  = 800
+	defaultMinQP         = 20 // as the kernel's driver of the encoder has it
 )
 
 // defaultStreams are the streams of a file that has none: one as the camera sees, one small and slow to detect with.
@@ -52,6 +53,7 @@ func newStream(name string, c Camera) Stream {
 		Bitrate:          defaultStreamBitrate,
 		KeyframeInterval: time.Second,
 		Profile:          "high",
+		MinQP:            defaultMinQP,
 	}
 	s.Width, s.Height = codable(c)
 	switch name {
@@ -180,6 +182,14 @@ func (d *decoder) checkQuality(key string, s *Stream) {
 	}
 	if s.QP > 0 && !d.written(bitrate) {
 		s.Bitrate = 0
+	}
+	if !d.written(minQP) {
+		switch {
+		case s.QP > 0:
+			s.MinQP = 0
+		case s.MaxQP > 0:
+			s.MinQP = min(defaultMinQP, s.MaxQP)
+		}
 	}
 	switch {
 	case s.Bitrate == 0 && s.QP == 0:
