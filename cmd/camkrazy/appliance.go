@@ -29,6 +29,7 @@ type appliance struct {
 	cfg       config.Config
 	log       *slog.Logger
 	started   time.Time
+	board     boardFacts
 	videocore *vcemu.VideoCore // nil on a board
 	faults    []faults.Fault   // of videocore
 	camera    *camera.Camera
@@ -72,9 +73,7 @@ func newAppliance(cfg config.Config, o options, ram *ram) (*appliance, error) {
 		cc.Streams[i].Sink = both(a.rtsp.Sink(s.Name), view.Write)
 	}
 	cc.Snapshot.Sink = ram.keepStill
-	for _, w := range camera.NewPlan(cc).Warnings {
-		log.Warn(w)
-	}
+	logPlan(a.board.plan(cc), log)
 	if a.camera, err = camera.New(cc, open, log); err != nil {
 		return nil, err
 	}
@@ -106,6 +105,10 @@ func both(a, b camera.Sink) camera.Sink {
 // transport chooses between the board and its emulation: the one place where the two differ.
 func (a *appliance) transport(o options, log *slog.Logger) (func(context.Context) (mmal.Transport, error), error) {
 	if !o.emulate {
+		a.board = readBoard()
+		if err := a.board.unfit(cameraConfig(a.cfg)); err != nil {
+			return nil, err
+		}
 		return openBoard, findBoard()
 	}
 	var err error

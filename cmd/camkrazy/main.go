@@ -105,8 +105,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitGiveUp
 	}
 	if o.check {
-		fmt.Fprint(stdout, camera.NewPlan(cameraConfig(cfg)))
-		return exitStopped
+		return check(cfg, o, stdout)
 	}
 	ram := openRAM(o.ram, stderr)
 	defer ram.close()

@@ -18,7 +18,7 @@ func (a *appliance) status() webd.Status {
 		Version:  version(),
 		UptimeS:  int64(now.Sub(a.started).Seconds()),
 		Problems: problems(a.cfg, cam, now),
-		Board:    host.Board(),
+		Board:    a.board.machine.Model,
 		Camera:   webd.CameraStatus{Sensor: cam.Sensor, State: string(cam.State)},
 		Streams:  make(map[string]webd.Stream),
 		Snapshot: webd.Snapshot{Frames: cam.Snapshot.Frames, AgeMS: age(cam.Snapshot.Last.Taken, now)},

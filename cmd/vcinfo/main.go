@@ -78,7 +78,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	defer stop()
-	r := newReport(machine{root: "/", board: host.Board()}, o.emulate)
+	r := newReport(machine{root: "/", board: host.ReadMachine().Model}, o.emulate)
 	recorded := inspect(ctx, r, open, o)
 	if recorded != nil {
 		fmt.Fprintf(stderr, "vcinfo: %v\n", recorded)

@@ -323,6 +323,16 @@ func TestNoCamera(t *testing.T) {
 			camera.ErrNoSupport},
 		{"not there when enabled", vcemu.Config{NoCamera: true, Quirks: vcemu.Quirks{CameraInfoV1: true, NoCameraAtEnable: true}},
 			func(*camera.Config) {}, mmal.ENoSpc},
+		{"in use", vcemu.Config{Quirks: vcemu.Quirks{CameraRefusal: mmal.ENoSpc, CameraRefusalAt: vcemu.AtEnable}},
+			func(*camera.Config) {}, camera.ErrInUse},
+		{"too little memory for a camera", vcemu.Config{Quirks: vcemu.Quirks{CameraRefusal: mmal.ENoMem}}, func(*camera.Config) {},
+			camera.ErrNoSupport},
+		{"too little memory for its images", vcemu.Config{Quirks: vcemu.Quirks{CameraRefusal: mmal.ENoMem, CameraRefusalAt: vcemu.AtCommit}},
+			func(*camera.Config) {}, camera.ErrMemory},
+		{"too little memory to start", vcemu.Config{Quirks: vcemu.Quirks{CameraRefusal: mmal.ENoMem, CameraRefusalAt: vcemu.AtEnable}},
+			func(*camera.Config) {}, camera.ErrMemory},
+		{"Camera Module 3", vcemu.Config{Quirks: vcemu.Quirks{SensorName: "imx708"}}, func(*camera.Config) {}, camera.ErrImpossible},
+		{"Global Shutter", vcemu.Config{Quirks: vcemu.Quirks{SensorName: "IMX296"}}, func(*camera.Config) {}, camera.ErrImpossible},
 		{"unknown name", vcemu.Config{}, func(c *camera.Config) { c.Controls.AWBMode = "moonlight" }, nil},
 	}
 	for _, tt := range tests {
@@ -332,12 +342,28 @@ func TestNoCamera(t *testing.T) {
 				tt.cfg(&cfg)
 				r := start(t, cfg, tt.emu)
 				err := <-r.ended
-				if err == nil || tt.want != nil && !errors.Is(err, tt.want) {
-					t.Errorf("got %v, want %v", err, tt.want)
+				if err == nil || tt.want != nil && !errors.Is(err, tt.want) || strings.Contains(err.Error(), "\n") {
+					t.Errorf("got %v, want one line with %v", err, tt.want)
 				}
 			})
 		})
 	}
+}
+
+// TestUnknownSensor holds that a sensor that nobody has written of is tried.
+func TestUnknownSensor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := testConfig()
+		cfg.FrameRate, cfg.Streams[0].FrameRate = 20, 20
+		cfg.Streams = cfg.Streams[:1]
+		r := start(t, cfg, vcemu.Config{Quirks: vcemu.Quirks{SensorName: "toshh2c"}})
+		time.Sleep(time.Second)
+		r.end(t)
+		checkStream(t, "hq", r.units["hq"], 20, 1)
+		if !strings.Contains(r.log.String(), "nothing is known of this sensor's modes") {
+			t.Errorf("log says:\n%s", r.log)
+		}
+	})
 }
 
 // TestVideoCoreGone has the service end under the camera's feet.

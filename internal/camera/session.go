@@ -12,16 +12,6 @@ import (
 	"github.com/camkrazy/camkrazy/internal/mmal"
 )
 
-// ErrNoCamera says that the firmware found no sensor at the place asked for.
-var ErrNoCamera = errors.New("no camera found: check the ribbon cable at both ends, with the power off")
-
-// ErrImpossible says that the sensor or the firmware cannot do what the configuration asks for, so that trying again
-// does not help.
-var ErrImpossible = errors.New("not possible with this camera")
-
-// ErrNoSupport says that the firmware that booted has no camera in it.
-var ErrNoSupport = errors.New("the firmware that booted has no camera support: config.txt needs start_x=1 and gpu_mem=256")
-
 const (
 	previewPort = 0
 	videoPort   = 1
@@ -77,7 +67,7 @@ func (s *session) build(ctx context.Context) error {
 	steps = append(steps, func(ctx context.Context) error { return s.stills.build(ctx, s) }, s.start)
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
-			return err
+			return explained(err)
 		}
 	}
 	return nil
@@ -111,7 +101,9 @@ func (s *session) create(ctx context.Context, name string, onEvent func(mmal.Eve
 // findSensor asks which sensors there are.
 func (s *session) findSensor(ctx context.Context) error {
 	info, err := s.client.CreateComponent(ctx, "camera_info", nil)
-	if err != nil {
+	if errors.Is(err, mmal.ENoEnt) || errors.Is(err, mmal.ENoSys) {
+		return fmt.Errorf("%w (%w)", ErrNoSupport, err)
+	} else if err != nil {
 		return err
 	}
 	defer info.Destroy(ctx)
@@ -124,9 +116,17 @@ func (s *session) findSensor(ctx context.Context) error {
 		return err
 	}
 	if s.cfg.Number >= len(list.Cameras) {
-		return fmt.Errorf("camera %d of %d: %w", s.cfg.Number, len(list.Cameras), ErrNoCamera)
+		return fmt.Errorf("camera.number is %d, and the firmware sees %d: %w", s.cfg.Number, len(list.Cameras), ErrNoCamera)
 	}
 	s.sensorInfo = list.Cameras[s.cfg.Number]
+	known, err := checkSensor(s.sensorInfo.Name)
+	if err != nil {
+		return err
+	}
+	if !known {
+		s.log.Warn("nothing is known of this sensor's modes: resolution and frame rate are left to the firmware; if there is no picture, use a Camera Module 1, 2 or HQ",
+			"sensor", s.sensorInfo.Name)
+	}
 	if w, h := int(s.sensorInfo.MaxWidth), int(s.sensorInfo.MaxHeight); s.cfg.Width > w || s.cfg.Height > h {
 		return fmt.Errorf("camera.resolution: %dx%d is more than the %dx%d of the %s: %w",
 			s.cfg.Width, s.cfg.Height, w, h, s.sensorInfo.Name, ErrImpossible)
@@ -298,7 +298,7 @@ func (s *session) start(ctx context.Context) error {
 	for i := len(s.workers) - 1; i >= 0; i-- {
 		err := s.workers[i].Enable(ctx)
 		if errors.Is(err, mmal.ENoSpc) && s.workers[i] == s.sensor {
-			return fmt.Errorf("camera is in use by another program, or not connected: %w", err)
+			return fmt.Errorf("%w (%w)", ErrInUse, err)
 		} else if err != nil && !errors.Is(err, mmal.ENoSys) {
 			return err
 		}

@@ -2,21 +2,11 @@
 package host
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 )
-
-// Board is the board's name as its device tree has it, as "Raspberry Pi 4 Model B Rev 1.4"; "" where there is none.
-func Board() string {
-	model, err := os.ReadFile("/proc/device-tree/model")
-	if err != nil {
-		return ""
-	}
-	return string(bytes.TrimRight(model, "\x00\n"))
-}
 
 // Temperature is the SoC's in degrees Celsius; ok is false where there is no sensor.
 func Temperature() (celsius float64, ok bool) {

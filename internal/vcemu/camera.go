@@ -49,6 +49,9 @@ func newCamera(comp *component) mmal.Status {
 	if v.cfg.NoCamera && !v.cfg.Quirks.NoCameraAtEnable || v.refusesCamera() {
 		return mmal.ENoMem
 	}
+	if status := v.cfg.Quirks.refusal(AtCreate); status != mmal.Success {
+		return status
+	}
 	c := &camera{comp: comp}
 	comp.unit = c
 	for i := range 3 {
@@ -193,6 +196,9 @@ func (c *camera) config() mmal.CameraConfig {
 }
 
 func (c *camera) commit(p *port, f *mmal.Format) mmal.Status {
+	if status := c.comp.vc.cfg.Quirks.refusal(AtCommit); status != mmal.Success {
+		return status
+	}
 	if status := p.picture(f); status != mmal.Success {
 		return status
 	}
@@ -224,6 +230,9 @@ func (c *camera) enable() mmal.Status {
 	s := &c.comp.vc.sensor
 	if c.comp.vc.cfg.NoCamera || s.camera != nil || c.comp.vc.refusesCamera() {
 		return mmal.ENoSpc
+	}
+	if status := c.comp.vc.cfg.Quirks.refusal(AtEnable); status != mmal.Success {
+		return status
 	}
 	if !c.comp.outputs[previewPort].isCommitted || !c.comp.outputs[videoPort].isCommitted {
 		return mmal.EInval

@@ -22,7 +22,11 @@ func (c *cameraInfo) read(size uint32) []byte {
 	var info mmal.CameraInfo
 	if !c.comp.vc.cfg.NoCamera {
 		m := c.comp.vc.mode
-		info.Cameras = []mmal.Sensor{{MaxWidth: m.width, MaxHeight: m.height, Name: m.name}}
+		name := m.name
+		if q := c.comp.vc.cfg.Quirks.SensorName; q != "" {
+			name = q
+		}
+		info.Cameras = []mmal.Sensor{{MaxWidth: m.width, MaxHeight: m.height, Name: name}}
 	}
 	if size == cameraInfoV1Size || c.comp.vc.cfg.Quirks.CameraInfoV1 {
 		v := words(uint32(len(info.Cameras)), 0)

@@ -1,5 +1,7 @@
 package vcemu
 
+import "github.com/camkrazy/camkrazy/internal/mmal"
+
 // Quirks decides what is not known of the firmware for certain. The zero value is the firmware that is most likely.
 type Quirks struct {
 	// ShortPayloads sends what is at most 128 bytes long inside the message, not by bulk transfer. It concerns SPS,
@@ -52,4 +54,28 @@ type Quirks struct {
 	// SkipEvery has an encoder leave out one of N pictures, as its rate control does at low bitrates; 0 is none. In turn
 	// nothing comes of it but an empty buffer, SPS and PPS, and SPS and PPS that are marked as a picture.
 	SkipEvery int
+	// SensorName is what CAMERA_INFO calls the sensor, at most 15 bytes; "" is its own name.
+	SensorName string
+	// CameraRefusal is how ril.camera is refused although the sensor is listed: ENOMEM without enough gpu_mem, ENOSPC
+	// while another client has it; Success is not at all. CameraRefusalAt says when.
+	CameraRefusal   mmal.Status
+	CameraRefusalAt CameraStep
+}
+
+// CameraStep is a step on the way to a running camera.
+type CameraStep int
+
+// The steps.
+const (
+	AtCreate CameraStep = iota
+	AtCommit            // of an output's format
+	AtEnable
+)
+
+// refusal is the status of a step of the camera's.
+func (q *Quirks) refusal(at CameraStep) mmal.Status {
+	if q.CameraRefusalAt == at {
+		return q.CameraRefusal
+	}
+	return mmal.Success
 }

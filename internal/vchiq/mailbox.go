@@ -21,6 +21,8 @@ type Property uint32
 
 // The properties, with the words of their request and answer.
 const (
+	// PropertyVariant is one word out: a Variant.
+	PropertyVariant Property = 0x00000002
 	// PropertyBoardRevision is one word out: the code that tells model, memory and maker.
 	PropertyBoardRevision Property = 0x00010002
 	// PropertyARMMemory and PropertyGPUMemory are two words out: base address and bytes.
@@ -43,6 +45,36 @@ const (
 	SlowedDown       Throttled = 1 << 2
 	TemperatureLimit Throttled = 1 << 3 // the soft limit
 )
+
+// Variant says which of its builds of the firmware has booted.
+type Variant uint32
+
+// The variants; only VariantStart and VariantStartCD are known to have no camera.
+const (
+	VariantUnknown Variant = iota
+	VariantStart
+	VariantStartX  // start_x.elf or start4x.elf
+	VariantStartDB // with debugging aids
+	VariantStartCD // cut down, with gpu_mem=16
+)
+
+// String is the name that Linux has for it.
+func (v Variant) String() string {
+	switch v {
+	case VariantStart:
+		return "start"
+	case VariantStartX:
+		return "start_x"
+	case VariantStartDB:
+		return "start_db"
+	case VariantStartCD:
+		return "start_cd"
+	}
+	return "unknown"
+}
+
+// NoCamera says that the build has no camera in it for certain.
+func (v Variant) NoCamera() bool { return v == VariantStart || v == VariantStartCD }
 
 // The request and its answer, as little-endian words: size of all in bytes, status, then one property with its number,
 // the room for its value in bytes, the length of the value with answered set in an answer, and the value; then 0.
@@ -123,37 +155,37 @@ func (m *Mailbox) exchange(b []byte) error {
 
 // GPUMemory is how many bytes of the board's memory the firmware keeps for the GPU: gpu_mem.
 func (m *Mailbox) GPUMemory() (bytes uint32, err error) {
-	return m.second(PropertyGPUMemory)
+	return m.last(PropertyGPUMemory, 2)
 }
 
 // Temperature is the SoC's, in degrees Celsius.
 func (m *Mailbox) Temperature() (float64, error) {
-	thousandths, err := m.second(PropertyTemperature)
+	thousandths, err := m.last(PropertyTemperature, 2)
 	return float64(int32(thousandths)) / 1000, err
 }
 
 // Throttled says what slows the board down. It clears nothing.
 func (m *Mailbox) Throttled() (Throttled, error) {
-	words, err := m.Get(PropertyThrottled, 0)
-	if err != nil {
-		return 0, err
-	}
-	if len(words) < 1 {
-		return 0, fmt.Errorf("get property %#08x: %w", uint32(PropertyThrottled), ErrMailbox)
-	}
-	return Throttled(words[0]), nil
+	bits, err := m.last(PropertyThrottled, 1)
+	return Throttled(bits), err
 }
 
-// second is the second word of a property that has two.
-func (m *Mailbox) second(p Property) (uint32, error) {
-	words, err := m.Get(p, 0, 0)
+// Variant says which build of the firmware has booted.
+func (m *Mailbox) Variant() (Variant, error) {
+	v, err := m.last(PropertyVariant, 1)
+	return Variant(v), err
+}
+
+// last is the last of the words of a property, whose request is all zeroes.
+func (m *Mailbox) last(p Property, count int) (uint32, error) {
+	words, err := m.Get(p, make([]uint32, count)...)
 	if err != nil {
 		return 0, err
 	}
-	if len(words) < 2 {
+	if len(words) < count {
 		return 0, fmt.Errorf("get property %#08x: %w", uint32(p), ErrMailbox)
 	}
-	return words[1], nil
+	return words[count-1], nil
 }
 
 // appendProperty encodes a request.

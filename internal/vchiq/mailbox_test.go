@@ -79,6 +79,10 @@ func TestMailbox(t *testing.T) {
 			UnderVoltage | SlowedDown | (UnderVoltage|SlowedDown)<<16,
 		},
 		{
+			"variant", func(m *Mailbox) (any, error) { return m.Variant() },
+			words(28, 0, 2, 4, 0, 0, 0), words(28, 0x80000000, 2, 4, 0x80000004, 2, 0), VariantStartX,
+		},
+		{
 			"board", func(m *Mailbox) (any, error) {
 				w, err := m.Get(PropertyBoardRevision, 0)
 				return len(w) == 1 && w[0] == 0xa02082, err
