@@ -28,10 +28,18 @@ func (a *appliance) announce(w io.Writer) {
 	if a.web == nil {
 		return
 	}
-	web := reachable(a.web.Addr())
-	fmt.Fprintf(w, "%-9s http://%s/\n", "page", web)
-	fmt.Fprintf(w, "%-9s http://%s/camera.jpg\n", "snapshot", web)
-	fmt.Fprintf(w, "%-9s http://%s/status.json\n", "status", web)
+	for _, server := range []struct {
+		scheme string
+		addr   net.Addr
+	}{{"http", a.web.Addr()}, {"https", a.web.TLSAddr()}} {
+		if server.addr == nil {
+			continue
+		}
+		url := server.scheme + "://" + reachable(server.addr)
+		fmt.Fprintf(w, "%-9s %s/\n", "page", url)
+		fmt.Fprintf(w, "%-9s %s/camera.jpg\n", "snapshot", url)
+		fmt.Fprintf(w, "%-9s %s/status.json\n", "status", url)
+	}
 }
 
 // reachable is the address by which a person reaches a socket: if it listens on all interfaces, by the name that the

@@ -36,7 +36,8 @@ type appliance struct {
 	tls       *tls.Config // nil if nobody listens with TLS
 	rtsp      *rtspd.Server
 	live      map[string]*live.Stream
-	web       *webd.Server    // nil if http.listen is empty
+	settings  *settings
+	web       *webd.Server    // nil if neither http.listen nor http.tls_listen is set
 	announcer *mdns.Announcer // nil if nothing can be reached from outside
 }
 
@@ -64,42 +65,18 @@ func newAppliance(cfg config.Config, o options, ram *ram) (*appliance, error) {
 		return nil, err
 	}
 	cc := cameraConfig(cfg)
-	a.live = make(map[string]*live.Stream)
+	a.live = a.liveViews()
 	for i, s := range cc.Streams {
-		view := live.New(live.Config{
-			Name: s.Name, FrameRate: s.FrameRate, Logger: log, KeyFrame: func() { a.camera.RequestKeyFrame(s.Name) },
-		})
-		a.live[s.Name] = view
-		cc.Streams[i].Sink = both(a.rtsp.Sink(s.Name), view.Write)
+		cc.Streams[i].Sink = both(a.rtsp.Sink(s.Name), a.live[s.Name].Write)
 	}
 	cc.Snapshot.Sink = ram.keepStill
 	logPlan(a.board.plan(cc), log)
 	if a.camera, err = camera.New(cc, open, log); err != nil {
 		return nil, err
 	}
-	if cfg.HTTP.Addr == "" {
-		return a, nil
-	}
-	a.web = webd.New(webd.Config{
-		Listen:    cfg.HTTP.Addr,
-		Users:     webUsers(cfg),
-		Status:    a.status,
-		Still:     func() camera.Still { return a.camera.Status().Snapshot.Last },
-		TakeStill: a.camera.TakeStill,
-		MaxAge:    stillAge(cfg),
-		Settings:  newSettings(cfg.Camera, o.config, a.camera.SetControls).web(),
-		Live:      a.live,
-		Logger:    log,
-	})
+	a.settings = newSettings(cfg.Camera, o.config, a.camera.SetControls)
+	a.web = a.newWeb()
 	return a, nil
-}
-
-// both gives each access unit to two sinks.
-func both(a, b camera.Sink) camera.Sink {
-	return func(au camera.AccessUnit) {
-		a(au)
-		b(au)
-	}
 }
 
 // transport chooses between the board and its emulation: the one place where the two differ.
@@ -231,21 +208,4 @@ func rtspUsers(cfg config.Config) []rtspd.User {
 		out = append(out, rtspd.User(u))
 	}
 	return out
-}
-
-func webUsers(cfg config.Config) []webd.User {
-	var out []webd.User
-	for _, u := range cfg.Users {
-		out = append(out, webd.User(u))
-	}
-	return out
-}
-
-// stillAge is how old a snapshot may get before one is taken on demand: the periodic one has failed then, or there is
-// none.
-func stillAge(cfg config.Config) time.Duration {
-	if cfg.Snapshot.Interval == 0 {
-		return time.Second
-	}
-	return cfg.Snapshot.Interval + time.Second
 }

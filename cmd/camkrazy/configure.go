@@ -37,9 +37,6 @@ func load(path string) (config.Config, error) {
 	case err != nil:
 		return cfg, err
 	}
-	if cfg.HTTP.TLSAddr != "" {
-		return cfg, errors.New("http.tls_listen: this version has no TLS for HTTP: remove the key")
-	}
 	if cfg.RTSP.Addr == "" && cfg.RTSP.TLSAddr == "" {
 		return cfg, errors.New("rtsp.listen: is empty, and there is no other way to watch: give it an address, as \":8554\"")
 	}

@@ -45,6 +45,7 @@ func daemonCommand(ctx context.Context, args ...string) *exec.Cmd {
 // daemon is a running camkrazy.
 type daemon struct {
 	t    *testing.T
+	args []string
 	cmd  *exec.Cmd
 	rtsp string // rtsp://host:port
 	web  string // http://host:port
@@ -79,26 +80,38 @@ func startDaemon(t *testing.T, config string, args ...string) *daemon {
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	d := &daemon{t: t, log: &syncBuffer{}, done: make(chan error, 1)}
-	d.cmd = daemonCommand(context.Background(), append([]string{"--emulate", "--config", file, "--ram", filepath.Join(filepath.Dir(file), "ram")}, args...)...)
-	stdout, err := d.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.cmd.Stderr = d.log
-	if err := d.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	d.readURLs(stdout)
-	go func() { d.done <- d.cmd.Wait() }()
+	d := &daemon{t: t, log: &syncBuffer{}}
+	d.args = append([]string{"--emulate", "--config", file, "--ram", filepath.Join(filepath.Dir(file), "ram")}, args...)
 	t.Cleanup(func() {
+		if d.cmd == nil {
+			return
+		}
 		d.stop()
 		if t.Failed() {
 			t.Logf("the daemon said:\n%s", d.log)
 		}
 	})
-	d.waitFor("health", func() bool { return d.get("/healthz", nil) == http.StatusOK })
+	d.start()
 	return d
+}
+
+// start starts the daemon, which does not run, and waits until it is healthy.
+func (d *daemon) start() {
+	d.t.Helper()
+	d.rtsp, d.web, d.done = "", "", make(chan error, 1)
+	d.cmd = daemonCommand(context.Background(), d.args...)
+	stdout, err := d.cmd.StdoutPipe()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.cmd.Stderr = d.log
+	if err := d.cmd.Start(); err != nil {
+		d.cmd = nil
+		d.t.Fatal(err)
+	}
+	d.readURLs(stdout)
+	go func() { d.done <- d.cmd.Wait() }()
+	d.waitFor("health", func() bool { return d.get("/healthz", nil) == http.StatusOK })
 }
 
 // freeAddress is one that nobody listens on at the moment.

@@ -43,7 +43,7 @@ func newSettings(c config.Camera, named string, apply func(context.Context, came
 
 func (s *settings) web() *webd.Settings {
 	return &webd.Settings{
-		State:    func() map[string]any { live, _ := s.values(); return live.Live() },
+		State:    func() map[string]any { return s.now().Live() },
 		Change:   s.change,
 		Save:     s.save,
 		Controls: s.controls,
@@ -54,6 +54,12 @@ func (s *settings) values() (live, saved config.Camera) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.live, s.saved
+}
+
+// now is what the pictures are made with.
+func (s *settings) now() config.Camera {
+	live, _ := s.values()
+	return live
 }
 
 // change changes what a JSON object names, in the pictures first.

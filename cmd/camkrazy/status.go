@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"net"
+	"os"
 	"time"
 
 	"github.com/camkrazy/camkrazy/internal/camera"
@@ -23,6 +25,12 @@ func (a *appliance) status() webd.Status {
 		Streams:  make(map[string]webd.Stream),
 		Snapshot: webd.Snapshot{Frames: cam.Snapshot.Frames, AgeMS: age(cam.Snapshot.Last.Taken, now)},
 		Host:     hostStatus(),
+		Ports:    a.ports(),
+	}
+	view := cameraConfig(a.cfg)
+	view.Controls = cameraControls(a.settings.now())
+	if plan, known := camera.PlanSensor(cam.Sensor, view); known {
+		st.Camera.Mode = plan.Text
 	}
 	st.Healthy = len(st.Problems) == 0
 	if a.videocore != nil {
@@ -70,6 +78,31 @@ func problems(cfg config.Config, cam camera.Status, now time.Time) []string {
 		}
 	}
 	return list
+}
+
+// gokrazyInit is on every gokrazy system, whose page is at gokrazyPort (instance/camkrazy/config.json).
+const (
+	gokrazyInit = "/gokrazy/init"
+	gokrazyPort = 8080
+)
+
+func (a *appliance) ports() webd.Ports {
+	p := webd.Ports{RTSP: port(a.rtsp.Addr()), RTSPS: port(a.rtsp.TLSAddr())}
+	if a.web != nil {
+		p.HTTP, p.HTTPS = port(a.web.Addr()), port(a.web.TLSAddr())
+	}
+	if _, err := os.Stat(gokrazyInit); err == nil {
+		p.Gokrazy = gokrazyPort
+	}
+	return p
+}
+
+// port is that of a TCP address; 0 for none.
+func port(addr net.Addr) int {
+	if tcp, ok := addr.(*net.TCPAddr); ok {
+		return tcp.Port
+	}
+	return 0
 }
 
 func hostStatus() webd.Host {

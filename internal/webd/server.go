@@ -3,12 +3,15 @@ package webd
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/camkrazy/camkrazy/internal/camera"
 	"github.com/camkrazy/camkrazy/internal/live"
@@ -26,8 +29,9 @@ const (
 
 // Config describes a server.
 type Config struct {
-	// Listen is the TCP address, as ":80".
-	Listen string
+	// Listen is the TCP address, as ":80", and TLSListen that of HTTPS, which TLS is for; empty is none.
+	Listen, TLSListen string
+	TLS               *tls.Config
 	// Users may look; none means that everybody may. Those who are asked for a password still get /healthz without.
 	Users []User
 	// Status tells the state of the appliance.
@@ -52,7 +56,8 @@ type User struct{ Name, Password string }
 type Server struct {
 	cfg      Config
 	log      *slog.Logger
-	listener net.Listener
+	plain    net.Listener // nil if there is none
+	secure   net.Listener // nil if there is none
 	guessers throttle.Throttle
 	history  history
 }
@@ -66,15 +71,34 @@ func New(cfg Config) *Server {
 	return &Server{cfg: cfg, log: log}
 }
 
-// Listen opens the socket, so that a port in use is known before anything else is started.
+// Listen opens the sockets, so that a port in use is known before anything else is started.
 func (s *Server) Listen() error {
 	var err error
-	s.listener, err = listen(s.cfg.Listen, "http.listen")
+	if s.cfg.Listen != "" {
+		if s.plain, err = listen(s.cfg.Listen, "http.listen"); err != nil {
+			return err
+		}
+	}
+	if s.cfg.TLSListen != "" {
+		if s.secure, err = listen(s.cfg.TLSListen, "http.tls_listen"); err != nil && s.plain != nil {
+			s.plain.Close()
+		}
+	}
 	return err
 }
 
-// Addr is the address that Listen opened.
-func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+// Addr is the address of HTTP that Listen opened; nil if there is none.
+func (s *Server) Addr() net.Addr { return addr(s.plain) }
+
+// TLSAddr is the address of HTTPS that Listen opened; nil if there is none.
+func (s *Server) TLSAddr() net.Addr { return addr(s.secure) }
+
+func addr(l net.Listener) net.Addr {
+	if l == nil {
+		return nil
+	}
+	return l.Addr()
+}
 
 // Run serves until ctx is done, and returns nil then. Listen comes first.
 func (s *Server) Run(ctx context.Context) error {
@@ -88,8 +112,13 @@ func (s *Server) Run(ctx context.Context) error {
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
+	if s.cfg.TLS != nil {
+		srv.TLSConfig = s.cfg.TLS.Clone() // the server adds to it
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	stopped := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
+	context.AfterFunc(ctx, func() {
 		defer close(stopped)
 		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 		defer cancel()
@@ -97,16 +126,24 @@ func (s *Server) Run(ctx context.Context) error {
 			srv.Close()
 		}
 	})
-	var sampling sync.WaitGroup
-	defer sampling.Wait()
-	sampled, stopSampling := context.WithCancel(ctx)
-	defer stopSampling()
-	sampling.Go(func() { s.history.run(sampled, s.cfg.Status) })
-	s.log.Info("http listens", "tcp", s.listener.Addr())
-	err := srv.Serve(s.listener)
-	if !stop() {
-		<-stopped
-		return nil
+	var parts errgroup.Group
+	serve := func(name string, l net.Listener, serve func(net.Listener) error) {
+		if l == nil {
+			return
+		}
+		s.log.Info("http listens", name, l.Addr())
+		parts.Go(func() error {
+			defer cancel()
+			if err := serve(l); !errors.Is(err, http.ErrServerClosed) {
+				return fmt.Errorf("serve http: %w", err)
+			}
+			return nil
+		})
 	}
-	return fmt.Errorf("serve http: %w", err)
+	serve("tcp", s.plain, srv.Serve)
+	serve("tls", s.secure, func(l net.Listener) error { return srv.ServeTLS(l, "", "") })
+	parts.Go(func() error { s.history.run(ctx, s.cfg.Status); return nil })
+	err := parts.Wait()
+	<-stopped
+	return err
 }

@@ -11,11 +11,22 @@ type Status struct {
 	Streams  map[string]Stream `json:"streams"`
 	Snapshot Snapshot          `json:"snapshot"`
 	Host     Host              `json:"host"`
+	Ports    Ports             `json:"ports"`
+}
+
+// Ports are the TCP ports where the appliance can be reached; 0 is none.
+type Ports struct {
+	RTSP    int `json:"rtsp"`
+	RTSPS   int `json:"rtsps"`
+	HTTP    int `json:"http"`
+	HTTPS   int `json:"https"`
+	Gokrazy int `json:"gokrazy"` // the system's own page
 }
 
 // CameraStatus tells of the sensor and its pipeline.
 type CameraStatus struct {
 	Sensor    string `json:"sensor"`
+	Mode      string `json:"mode"` // how the sensor is read out and what it sees, in words; "" if it is not known
 	State     string `json:"state"`
 	Restarts  int    `json:"restarts"` // pipelines built after the first one
 	LastError string `json:"last_error"`

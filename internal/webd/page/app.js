@@ -350,3 +350,318 @@ $("full").addEventListener("click", () => {
 $("host").textContent = location.hostname;
 watchState();
 loadHistory();
+
+// ---- picture settings ----
+
+// groups are the controls in the order in which people look for them; what the camera has beyond them comes last.
+const groups = [
+  ["Light", ["brightness", "contrast", "saturation", "sharpness", "drc_strength"]],
+  ["Direction and zoom", ["rotation", "hflip", "vflip", "zoom"]],
+  ["Exposure", ["exposure_mode", "exposure_compensation", "iso", "shutter_speed", "meter_mode", "flicker_avoid"]],
+  ["Colour", ["awb_mode", "awb_gains", "image_effect", "color_effects"]],
+  ["Text in the picture", ["annotate.text", "annotate.*"]],
+  ["More", []],
+];
+const labels = {
+  iso: "ISO", awb_mode: "White balance", awb_gains: "Red, blue gain", drc_strength: "Dark parts", hflip: "Mirror left–right",
+  vflip: "Mirror top–bottom", color_effects: "Tint (U, V)", flicker_avoid: "Lamp flicker", shutter_speed: "Shutter (µs)",
+  exposure_compensation: "Compensation", meter_mode: "Metering", exposure_mode: "Exposure", zoom: "Zoom (x, y, w, h)",
+};
+
+const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
+const label = key => labels[key] || (key.charAt(0).toUpperCase() + key.slice(1)).replace(/^Annotate\.(.)/, (_, c) => c.toUpperCase()).replaceAll("_", " ");
+
+// nested makes the object that the camera takes out of keys like annotate.size.
+function nested(values) {
+  const object = {};
+  for (const [key, value] of Object.entries(values)) {
+    const [section, inner] = key.split(".");
+    if (inner) (object[section] ??= {})[inner] = value; else object[key] = value;
+  }
+  return object;
+}
+
+class Settings {
+  constructor() {
+    this.controls = new Map(); // key to control
+    this.past = []; // what to set to undo, newest last
+    this.waiting = null; // what is to be sent
+    this.sending = false;
+  }
+
+  async load() {
+    let list;
+    try {
+      list = await (await ask("/settings.json/controls")).json();
+    } catch {
+      return; // there are none
+    }
+    this.file = list.file;
+    for (const c of list.controls) this.controls.set(c.key, Object.assign(this.controls.get(c.key) || {}, c));
+    if (!$("controls").childElementCount) this.build();
+    this.show();
+    $("settings").hidden = $("crop").hidden = false;
+  }
+
+  value(key) { return this.controls.get(key).value; }
+
+  build() {
+    const left = new Set(this.controls.keys());
+    for (const [title, keys] of groups) {
+      const wanted = keys.length ? keys.flatMap(key => key.endsWith("*") ? [...left].filter(k => k.startsWith(key.slice(0, -1))) : key) : [...left];
+      const mine = wanted.filter(key => left.delete(key));
+      if (!mine.length) continue;
+      const rows = mine.map(key => this.row(this.controls.get(key)));
+      if (keys.includes("zoom")) rows.push(zoomButtons());
+      $("controls").append(make("details", { open: title === "Light" || title.startsWith("Direction") }, make("summary", {}, title), ...rows));
+    }
+  }
+
+  // row builds the line of one control, and gives the control show, which makes the line show a value.
+  row(c) {
+    const id = `set-${c.key.replace(".", "-")}`;
+    const shown = make("output", { htmlFor: id });
+    const field = this.field(c, id, shown);
+    c.line = make("div", { className: "control", title: `${c.key} in camera.yaml` }, make("label", { htmlFor: id }, label(c.key)), ...field);
+    return c.line;
+  }
+
+  field(c, id, shown) {
+    const set = value => this.set({ [c.key]: value });
+    switch (c.kind) {
+      case "boolean": {
+        const box = make("input", { type: "checkbox", id });
+        box.addEventListener("change", () => set(box.checked));
+        c.show = v => { box.checked = v; };
+        return [box];
+      }
+      case "choice": case "rotation": {
+        const choices = c.kind === "rotation" ? [0, 90, 180, 270] : c.choices;
+        const list = make("select", { id }, ...choices.map(v => make("option", { value: v }, c.kind === "rotation" ? `${v}°` : v)));
+        list.addEventListener("change", () => c.key === "awb_mode" ? this.balance(list.value) : set(c.kind === "rotation" ? +list.value : list.value));
+        c.show = v => { list.value = v; };
+        return [list];
+      }
+      case "integer": {
+        const slider = c.max - c.min <= 1600;
+        const field = make("input", { type: slider ? "range" : "number", id, min: c.min, max: c.max, step: 1 });
+        field.addEventListener(slider ? "input" : "change", () => { shown.textContent = field.value; set(Math.round(+field.value)); });
+        c.show = v => { field.value = v; shown.textContent = v; };
+        return slider ? [field, shown] : [field];
+      }
+      default: {
+        // Lists and texts are written as text.
+        const text = c.kind === "text" || c.kind === "color";
+        const field = make("input", { type: "text", id, spellcheck: false, placeholder: c.kind === "color" ? "#ffffff" : "" });
+        field.addEventListener("change", () => set(text ? field.value : this.list(field.value)));
+        c.show = v => { field.value = v === null ? "none" : text ? v : v.map(n => +n.toFixed(4)).join(", "); };
+        return [field];
+      }
+    }
+  }
+
+  // list reads numbers from a text; nothing and none are null.
+  list(text) {
+    const words = text.split(/[\s,;[\]]+/).filter(Boolean);
+    return !words.length || words[0] === "none" ? null : words.map(Number);
+  }
+
+  // balance sets the white balance; gains belong to "off", and to it alone.
+  balance(mode) {
+    const gains = this.controls.get("awb_gains");
+    const change = { awb_mode: mode };
+    if (gains) change.awb_gains = mode !== "off" ? [0, 0] : gains.value.some(v => v === 0) ? [1.5, 1.5] : gains.value;
+    this.set(change);
+  }
+
+  // set changes the camera, and remembers how to undo that.
+  set(change) {
+    const before = {};
+    for (const key of Object.keys(change)) before[key] = this.value(key);
+    const last = this.past.at(-1), now = Date.now();
+    // One pull at a slider is one thing to undo.
+    if (last && now - last.when < 1000 && same(Object.keys(last.values), Object.keys(before))) last.when = now;
+    else this.past.push({ values: before, when: now });
+    this.past.splice(0, this.past.length - 100);
+    this.send(change);
+  }
+
+  // send sends the newest values, one request at a time.
+  async send(change) {
+    this.waiting = { ...this.waiting, ...change };
+    if (this.sending) return;
+    this.sending = true;
+    while (this.waiting) {
+      const values = this.waiting;
+      this.waiting = null;
+      await this.patch(values);
+    }
+    this.sending = false;
+    // What was refused needs no undoing.
+    while (this.past.length && Object.entries(this.past.at(-1).values).every(([key, v]) => same(v, this.value(key)))) this.past.pop();
+    this.show();
+  }
+
+  async patch(values) {
+    try {
+      const answer = await fetch("/settings.json", {
+        method: "PATCH", headers: { "Content-Type": "application/json" }, body: JSON.stringify(nested(values)),
+      });
+      const body = await answer.json();
+      this.refused(body.errors || []);
+      if (answer.ok) this.take(body);
+    } catch (err) {
+      this.refused([{ problem: `The camera does not answer (${err.message})` }]);
+    }
+  }
+
+  take(state) {
+    for (const c of this.controls.values()) {
+      const [section, inner] = c.key.split(".");
+      c.value = inner ? state[section][inner] : state[section];
+    }
+  }
+
+  refused(errors) {
+    $("settings-errors").replaceChildren(...errors.map(e => make("li", {}, e.key ? `${label(e.key)}: ${e.problem}` : e.problem)));
+  }
+
+  unsaved() { return [...this.controls.values()].filter(c => !same(c.value, c.saved)); }
+
+  show() {
+    for (const c of this.controls.values()) {
+      if (!c.line.contains(document.activeElement) || document.activeElement.type !== "text") c.show(c.value);
+      c.line.classList.toggle("changed", !same(c.value, c.saved));
+    }
+    const unsaved = this.unsaved();
+    $("settings-state").textContent = unsaved.length
+      ? `Lost at the next start unless you save: ${unsaved.map(c => `${label(c.key)} (saved: ${c.saved === null ? "none" : c.saved === "" ? "empty" : c.saved})`).join(", ")}`
+      : "All as saved. A change shows in the picture at once.";
+    $("save").disabled = $("revert").disabled = !unsaved.length;
+    $("undo").disabled = !this.past.length;
+  }
+
+  undo() {
+    const last = this.past.pop();
+    if (last) this.send(last.values);
+  }
+
+  revert() { this.set(Object.fromEntries(this.unsaved().map(c => [c.key, c.saved]))); }
+
+  async save() {
+    $("save").disabled = true;
+    const answer = await fetch("/settings.json/save", { method: "POST" }).catch(() => null);
+    const body = await answer?.json().catch(() => null);
+    this.refused(answer?.ok ? [] : body?.errors || [{ problem: "The camera does not answer" }]);
+    await this.load();
+    if (answer?.ok) $("settings-state").textContent = `Saved in ${body.saved}.`;
+  }
+}
+
+const settings = new Settings();
+$("save").addEventListener("click", () => settings.save());
+$("undo").addEventListener("click", () => settings.undo());
+$("revert").addEventListener("click", () => settings.revert());
+$("controls").addEventListener("submit", event => event.preventDefault());
+settings.load();
+
+// ---- zoom ----
+
+// zoomTo shows a part of what the picture shows now, given in fractions of the picture. The camera takes it as a part of
+// the sensor's area, before it turns and mirrors the picture.
+function zoomTo(x, y, w, h) {
+  if (settings.value("hflip")) x = 1 - x - w;
+  if (settings.value("vflip")) y = 1 - y - h;
+  switch (settings.value("rotation")) {
+    case 90: [x, y, w, h] = [y, 1 - x - w, h, w]; break;
+    case 180: [x, y] = [1 - x - w, 1 - y - h]; break;
+    case 270: [x, y, w, h] = [1 - y - h, x, h, w]; break;
+  }
+  const [zx, zy, zw, zh] = settings.value("zoom");
+  const width = Math.min(Math.max(w * zw, 0.05), 1), height = Math.min(Math.max(h * zh, 0.05), 1);
+  const left = Math.min(Math.max(zx + x * zw, 0), 1 - width), top = Math.min(Math.max(zy + y * zh, 0), 1 - height);
+  settings.set({ zoom: [left, top, width, height].map(v => Math.floor(v * 10000) / 10000) });
+}
+
+function zoomButtons() {
+  const pad = make("div", { className: "pad", role: "group", "aria-label": "Zoom" });
+  for (const [text, name, part] of [
+    ["+", "Closer", [0.1, 0.1, 0.8, 0.8]], ["−", "Farther", [-0.125, -0.125, 1.25, 1.25]], ["←", "To the left", [-0.1, 0, 1, 1]],
+    ["→", "To the right", [0.1, 0, 1, 1]], ["↑", "Up", [0, -0.1, 1, 1]], ["↓", "Down", [0, 0.1, 1, 1]],
+  ]) {
+    const button = make("button", { type: "button", title: name, "aria-label": name }, text);
+    button.addEventListener("click", () => zoomTo(...part));
+    pad.append(button);
+  }
+  const whole = make("button", { type: "button" }, "Whole picture");
+  whole.addEventListener("click", () => settings.set({ zoom: [0, 0, 1, 1] }));
+  pad.append(whole);
+  return pad;
+}
+
+// picture is where the stage shows the picture, in the stage's pixels.
+function picture() {
+  const { video, still } = live, stage = $("stage").getBoundingClientRect();
+  const wide = video.hidden ? still.naturalWidth : video.videoWidth, high = video.hidden ? still.naturalHeight : video.videoHeight;
+  if (!wide) return null;
+  const scale = Math.min(stage.width / wide, stage.height / high);
+  const width = wide * scale, height = high * scale;
+  return { left: (stage.width - width) / 2, top: (stage.height - height) / 2, width, height, stage };
+}
+
+let drag = null; // where it began and is, in fractions of the picture
+
+function cropping(on) {
+  $("crop").setAttribute("aria-pressed", on);
+  $("stage").classList.toggle("crop", on);
+}
+
+// rectangle is what is being dragged, in the picture's own shape.
+function rectangle() {
+  const size = Math.min(Math.max(Math.abs(drag.x - drag.x0), Math.abs(drag.y - drag.y0)),
+    drag.x < drag.x0 ? drag.x0 : 1 - drag.x0, drag.y < drag.y0 ? drag.y0 : 1 - drag.y0);
+  return [drag.x < drag.x0 ? drag.x0 - size : drag.x0, drag.y < drag.y0 ? drag.y0 - size : drag.y0, size];
+}
+
+function place(event, area) {
+  const within01 = v => Math.min(Math.max(v, 0), 1);
+  return [within01((event.clientX - area.stage.left - area.left) / area.width), within01((event.clientY - area.stage.top - area.top) / area.height)];
+}
+
+function endDrag() {
+  drag = null;
+  $("frame").hidden = true;
+}
+
+$("crop").addEventListener("click", () => cropping($("crop").getAttribute("aria-pressed") !== "true"));
+$("stage").addEventListener("pointerdown", event => {
+  const area = picture();
+  const mouse = event.pointerType === "mouse" && event.button === 0;
+  if (!area || !settings.controls.has("zoom") || !mouse && !$("stage").classList.contains("crop")) return;
+  event.preventDefault();
+  $("stage").setPointerCapture(event.pointerId);
+  const [x, y] = place(event, area);
+  drag = { x0: x, y0: y, x, y, area };
+});
+$("stage").addEventListener("pointermove", event => {
+  if (!drag) return;
+  [drag.x, drag.y] = place(event, drag.area);
+  const [x, y, size] = rectangle(), { area } = drag, frame = $("frame");
+  Object.assign(frame.style, {
+    left: `${area.left + x * area.width}px`, top: `${area.top + y * area.height}px`,
+    width: `${size * area.width}px`, height: `${size * area.height}px`,
+  });
+  frame.hidden = size < 0.03;
+});
+$("stage").addEventListener("pointerup", () => {
+  if (!drag) return;
+  const [x, y, size] = rectangle();
+  endDrag();
+  if (size < 0.03) return;
+  zoomTo(x, y, size, size);
+  cropping(false);
+});
+$("stage").addEventListener("pointercancel", endDrag);
+document.addEventListener("keydown", event => {
+  if (event.key === "Escape") { endDrag(); cropping(false); }
+});
