@@ -15,12 +15,14 @@ func BenchmarkSensorFrame(b *testing.B) {
 		name   string
 		zoom   mmal.Rect
 		orient scene.Orientation
-		table  *colours
+		look   scene.Look
 	}{
-		{"plain", mmal.Rect{Width: whole, Height: whole}, scene.Orientation{}, nil},
-		{"turned180", mmal.Rect{Width: whole, Height: whole}, scene.Orientation{Rotation: 180}, nil},
-		{"zoomed", mmal.Rect{X: whole / 4, Y: whole / 4, Width: whole / 2, Height: whole / 2}, scene.Orientation{}, nil},
-		{"coloured", mmal.Rect{Width: whole, Height: whole}, scene.Orientation{}, new(colours)},
+		{"plain", mmal.Rect{Width: whole, Height: whole}, scene.Orientation{}, plainLook()},
+		{"turned180", mmal.Rect{Width: whole, Height: whole}, scene.Orientation{Rotation: 180}, plainLook()},
+		{"zoomed", mmal.Rect{X: whole / 4, Y: whole / 4, Width: whole / 2, Height: whole / 2}, scene.Orientation{}, plainLook()},
+		{"coloured", mmal.Rect{Width: whole, Height: whole}, scene.Orientation{}, scene.Look{Brightness: 0.6}},
+		{"balanced", mmal.Rect{Width: whole, Height: whole}, scene.Orientation{}, scene.Look{Brightness: 0.5, GreyWorld: true}},
+		{"cartoon", mmal.Rect{Width: whole, Height: whole}, scene.Orientation{}, scene.Look{Brightness: 0.5, Effect: scene.Cartoon}},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			size := image.Pt(1640, 1232)
@@ -34,7 +36,7 @@ func BenchmarkSensorFrame(b *testing.B) {
 			n := uint32(0)
 			b.ReportAllocs()
 			for b.Loop() {
-				x := shot{image: &images[n%3], zoom: c.zoom, orient: c.orient, colours: c.table}
+				x := shot{image: &images[n%3], zoom: c.zoom, orient: c.orient, look: c.look}
 				elapsed := time.Duration(n) * time.Second / 30
 				if err := w.draw(open, &x, n, elapsed, now.Add(elapsed)); err != nil {
 					b.Fatal(err)

@@ -35,8 +35,9 @@ const (
 type camera struct {
 	passive
 	comp         *component
-	colours      *colours      // nil leaves them as they are
+	look         scene.Look
 	caption      scene.Caption // the zero value is none
+	numbered     bool          // the frame's number follows the caption
 	captureZero  int64         // clock at the first frame of this capture, for TimestampReset
 	broken       bool          // a fault: it gives no frames any more
 	capturing    bool          // frames have left by the video port since CAPTURE was set
@@ -52,7 +53,7 @@ func newCamera(comp *component) mmal.Status {
 	if status := v.cfg.Quirks.refusal(AtCreate); status != mmal.Success {
 		return status
 	}
-	c := &camera{comp: comp}
+	c := &camera{comp: comp, look: plainLook()}
 	comp.unit = c
 	for i := range 3 {
 		p := comp.addPort(mmal.PortOutput, i)
@@ -169,6 +170,7 @@ func (c *camera) addPortParameters(p *port) {
 		r := mmal.Ratio{ID: mmal.ParamFrameRate}
 		p.get(&r)
 		p.format.Video.FrameRate = r.Value
+		c.updateLook()
 		if c.comp.vc.sensor.camera == c {
 			c.nextSettings = 0
 			c.comp.vc.sensor.restart(c.rate())
@@ -242,6 +244,7 @@ func (c *camera) enable() mmal.Status {
 	}
 	s.camera = c
 	c.capturing, c.nextSettings = false, 0
+	c.updateLook() // the exposure depends on the rate
 	s.restart(c.rate())
 	return mmal.Success
 }
@@ -302,17 +305,14 @@ func (c *camera) active(p *port) bool {
 
 // settings is the value of CAMERA_SETTINGS: what the exposure control of a sensor in a well-lit room would say.
 func (c *camera) settings() []byte {
-	exposure := c.comp.control.word(mmal.ParamShutterSpeed)
-	if r := c.comp.vc.sensor.rate; exposure == 0 && r.Num > 0 {
-		exposure = uint32(min(int64(r.Den)*1_000_000/int64(r.Num)-1, 20_000))
-	}
-	red, blue := mmal.Rational{Num: 384, Den: 256}, mmal.Rational{Num: 320, Den: 256}
+	exposure, gain := c.exposure()
+	red, blue := mmal.Rational{Num: 256 * autoRed, Den: 256}, mmal.Rational{Num: 256 * autoBlue, Den: 256}
 	if c.comp.control.word(mmal.ParamAWBMode) == 0 {
 		var g mmal.AWBGains
 		c.comp.control.get(&g)
 		red, blue = g.Red, g.Blue
 	}
-	return words(exposure, 512, 256, 256, 256,
+	return words(uint32(exposure.Microseconds()), uint32(256*gain), 256, 256, 256,
 		uint32(red.Num), uint32(red.Den), uint32(blue.Num), uint32(blue.Den), 0)
 }
 

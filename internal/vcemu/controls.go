@@ -1,34 +1,34 @@
 package vcemu
 
 import (
-	"bytes"
-	"encoding/binary"
-	"image"
+	"math"
+	"time"
 
 	"github.com/camkrazy/camkrazy/internal/mmal"
 	"github.com/camkrazy/camkrazy/internal/vcemu/scene"
 )
 
 // addControls adds the image controls, which can be changed at any time. Ranges and defaults are those of the
-// reference programs, raspicam and picamera. Brightness, contrast, saturation, colour effect, zoom,
-// annotate, rotation and mirror act on the picture; the others are only kept.
+// reference programs, raspicam and picamera. Those that look names act on the picture, and so do zoom, annotate,
+// rotation and mirror; the others are only kept.
 func (c *camera) addControls(p *port) {
 	hundredth := func(n int32) mmal.Rational { return mmal.Rational{Num: n, Den: 100} }
-	p.addRatio(mmal.ParamSaturation, hundredth(0), -1, 1).changed = c.mixColours
-	p.addRatio(mmal.ParamSharpness, hundredth(0), -1, 1)
-	p.addRatio(mmal.ParamContrast, hundredth(0), -1, 1).changed = c.mixColours
-	p.addRatio(mmal.ParamBrightness, hundredth(50), 0, 1).changed = c.mixColours
-	p.addWord(mmal.ParamISO, 0, 0, 1600)
+	p.addRatio(mmal.ParamSaturation, hundredth(0), -1, 1).changed = c.updateLook
+	p.addRatio(mmal.ParamSharpness, hundredth(0), -1, 1).changed = c.updateLook
+	p.addRatio(mmal.ParamContrast, hundredth(0), -1, 1).changed = c.updateLook
+	p.addRatio(mmal.ParamBrightness, hundredth(50), 0, 1).changed = c.updateLook
+	p.addWord(mmal.ParamISO, 0, 0, 1600).changed = c.updateLook
 	p.addFlag(mmal.ParamVideoStabilisation, false)
-	p.addNumber(mmal.ParamExposureCompensation, 0, -25, 25)
-	p.addWord(mmal.ParamExposureMode, 1, 0, 12)
+	p.addNumber(mmal.ParamExposureCompensation, 0, -25, 25).changed = c.updateLook
+	p.addWord(mmal.ParamExposureMode, 1, 0, 12).changed = c.updateLook
 	p.addWord(mmal.ParamMeteringMode, 0, 0, 3)
-	p.addWord(mmal.ParamAWBMode, 1, 0, 10)
-	p.add(&mmal.AWBGains{}).check = checkGains
-	p.addWord(mmal.ParamImageEffect, 0, 0, 25)
+	p.addWord(mmal.ParamAWBMode, 1, 0, 10).changed = c.updateLook
+	gains := p.add(&mmal.AWBGains{})
+	gains.check, gains.changed = checkGains, c.updateLook
+	p.addWord(mmal.ParamImageEffect, 0, 0, 25).changed = c.updateLook
 	p.addWord(mmal.ParamFlickerAvoid, 0, 0, 3)
-	p.addWord(mmal.ParamDRC, 0, 0, 3)
-	p.addWord(mmal.ParamShutterSpeed, 0, 0, 200_000_000)
+	p.addWord(mmal.ParamDRC, 0, 0, 3).changed = c.updateLook
+	p.addWord(mmal.ParamShutterSpeed, 0, 0, 200_000_000).changed = c.updateLook
 	p.addRatio(paramAnalogGain, mmal.Rational{Num: 0, Den: 65536}, 0, 16)
 	p.addRatio(paramDigitalGain, mmal.Rational{Num: 0, Den: 65536}, 0, 64)
 	p.addFlag(mmal.ParamVideoDenoise, true)
@@ -43,7 +43,7 @@ func (c *camera) addControls(p *port) {
 		_ = mmal.DecodeParameter(v, &m) // the size has been checked
 		return when(m.U <= 255 && m.V <= 255)
 	}
-	colour.changed = c.mixColours
+	colour.changed = c.updateLook
 
 	zoom := p.add(&mmal.Rectangle{ID: mmal.ParamInputCrop, Value: mmal.Rect{Width: whole, Height: whole}})
 	zoom.check = func(v []byte) mmal.Status {
@@ -61,24 +61,36 @@ func (c *camera) addControls(p *port) {
 	if c.comp.vc.cfg.Quirks.NoAnnotateV4 {
 		annotate.sizes = annotate.sizes[:3]
 	}
-	annotate.changed = func() { c.caption = caption(annotate.value) }
+	annotate.changed = func() { c.caption, c.numbered = caption(annotate.value) }
 	p.params[mmal.ParamAnnotate] = annotate
 }
 
-// caption is the text that a value of ANNOTATE puts into the picture. That of versions 1 and 2 is only kept.
-func caption(value []byte) scene.Caption {
-	// Places in the value, without id and size.
-	const background, size, text, end, v3 = 28, 47, 48, 304, 304
-	if len(value) < v3 || binary.LittleEndian.Uint32(value) == 0 {
-		return scene.Caption{}
+// caption is the text that a value of ANNOTATE puts into the picture. That of versions 1 and 2 is only kept. Whether the
+// frame's number is to be added is in number.
+func caption(value []byte) (c scene.Caption, number bool) {
+	const v3 = 304
+	var m mmal.Annotate
+	if len(value) < v3 {
+		return scene.Caption{}, false
 	}
-	line, _, _ := bytes.Cut(value[text:end], []byte{0})
-	c := scene.Caption{Text: string(line), Size: int(value[size])}
-	c.Background = binary.LittleEndian.Uint32(value[background:]) != 0
+	_ = mmal.DecodeParameter(append(value[:len(value):len(value)], make([]byte, 12)...), &m) // version 3 has no place
+	if !m.Enable {
+		return scene.Caption{}, false
+	}
+	c = scene.Caption{
+		Text: m.Text, Size: int(m.TextSize), Colour: scene.White, Background: m.Background, BoxColour: scene.Black,
+		Justify: scene.Justify(m.Justify), X: int(m.XOffset), Y: int(m.YOffset),
+	}
 	if c.Size == 0 {
 		c.Size = 32
 	}
-	return c
+	if own := m.TextColour; own.Enable {
+		c.Colour = scene.Colour{Y: own.Y, Cb: own.U, Cr: own.V}
+	}
+	if own := m.BackgroundColour; own.Enable {
+		c.BoxColour = scene.Colour{Y: own.Y, Cb: own.U, Cr: own.V}
+	}
+	return c, m.FrameNumber
 }
 
 // whole is the sensor's width or height in the unit of INPUT_CROP.
@@ -92,13 +104,11 @@ func checkGains(v []byte) mmal.Status {
 	return when(ok1 && ok2 && 0 <= red && red <= 8 && 0 <= blue && blue <= 8)
 }
 
-// colours maps samples to samples.
-type colours struct {
-	luma, cb, cr [256]byte
-}
+// plainLook leaves pictures as they are.
+func plainLook() scene.Look { return scene.Look{Brightness: 0.5} }
 
-// mixColours makes the tables of the controls' present values, or none if they change nothing.
-func (c *camera) mixColours() {
+// updateLook works out what the controls' present values make of pictures.
+func (c *camera) updateLook() {
 	p := c.comp.control
 	value := func(id mmal.ParameterID) float64 {
 		m := mmal.Ratio{ID: id}
@@ -106,43 +116,85 @@ func (c *camera) mixColours() {
 		f, _ := fraction(m.Value)
 		return f
 	}
-	brightness, contrast := value(mmal.ParamBrightness), value(mmal.ParamContrast)
-	saturation := value(mmal.ParamSaturation)
-	var effect mmal.ColourEffect
-	p.get(&effect)
-	c.colours = nil
-	if brightness == 0.5 && contrast == 0 && saturation == 0 && !effect.Enable {
-		return
+	var tint mmal.ColourEffect
+	p.get(&tint)
+	c.look = scene.Look{
+		DRC:        int(p.word(mmal.ParamDRC)),
+		Brightness: value(mmal.ParamBrightness), Contrast: value(mmal.ParamContrast),
+		Saturation: value(mmal.ParamSaturation), Sharpness: value(mmal.ParamSharpness),
+		Tint: tint.Enable, U: uint8(tint.U), V: uint8(tint.V),
+		Effect: effects()[p.word(mmal.ParamImageEffect)],
 	}
-	const darkest, brightest, middle, least, most, neutral = 16, 235, 125.5, 16, 240, 128
-	t := new(colours)
-	for i := range 256 {
-		luma := (float64(i)-middle)*(1+contrast) + middle + (brightness-0.5)*(brightest-darkest)
-		t.luma[i] = byte(min(max(luma, darkest), brightest))
-		chroma := (float64(i)-neutral)*(1+saturation) + neutral
-		t.cb[i] = byte(min(max(chroma, least), most))
-		t.cr[i] = t.cb[i]
-		if effect.Enable {
-			t.cb[i], t.cr[i] = byte(effect.U), byte(effect.V)
-		}
-	}
-	c.colours = t
+	c.setBalance(&c.look)
+	exposure, gain := c.exposure()
+	const millionth = 1e-6 // of a stop: no more than rounding
+	c.look.Light = math.Round(math.Log2(exposure.Seconds()*gain/goodExposure.Seconds())/millionth) * millionth
 }
 
-// apply changes a picture's colours in place.
-func (t *colours) apply(m *image.YCbCr) {
-	size := m.Rect.Size()
-	cw, ch := (size.X+1)/2, (size.Y+1)/2
-	translate(m.Y, m.YStride, size.X, size.Y, &t.luma)
-	translate(m.Cb, m.CStride, cw, ch, &t.cb)
-	translate(m.Cr, m.CStride, cw, ch, &t.cr)
+// effects are those of IMAGE_EFFECT (MMAL_PARAM_IMAGEFX_T) that do something to the picture here.
+func effects() map[uint32]scene.Effect {
+	return map[uint32]scene.Effect{
+		1: scene.Negative, 2: scene.Solarize, 3: scene.Posterise, 6: scene.Sketch, 8: scene.Emboss, 11: scene.Pen,
+		14: scene.Film, 15: scene.Blur, 16: scene.Saturate, 17: scene.SwapColours, 18: scene.WashedOut, 19: scene.Posterise,
+		20: scene.ColourPoint, 21: scene.ShiftColours, 22: scene.Cartoon,
+	}
 }
 
-func translate(plane []byte, stride, w, h int, table *[256]byte) {
-	for y := range h {
-		row := plane[y*stride:][:w]
-		for x, v := range row {
-			row[x] = table[v]
+// autoRed and autoBlue are the gains that make the scene's light white; the scenes show it so.
+const autoRed, autoBlue = 1.5, 1.25
+
+// setBalance applies the white balance: a mode for light that is bluer than the scene's makes red stronger.
+func (c *camera) setBalance(k *scene.Look) {
+	stops := map[uint32][2]float64{ // red and blue by AWB_MODE (MMAL_PARAM_AWBMODE_T)
+		2: {0.1, -0.1}, 3: {0.3, -0.3}, 4: {0.5, -0.5}, 5: {-0.9, 0.9}, 6: {-0.4, 0.5}, 7: {-0.8, 0.8}, 8: {0.2, -0.2}, 9: {-1, 1},
+	}
+	mode := c.comp.control.word(mmal.ParamAWBMode)
+	k.Red, k.Blue = stops[mode][0], stops[mode][1]
+	k.GreyWorld = mode == 10
+	var m mmal.AWBGains
+	c.comp.control.get(&m)
+	red, _ := fraction(m.Red)
+	blue, _ := fraction(m.Blue)
+	if mode == 0 && red > 0 && blue > 0 { // else the gains stay what they were
+		k.Red, k.Blue = math.Log2(red/autoRed), math.Log2(blue/autoBlue)
+	}
+}
+
+const (
+	// goodExposure is the time that exposes the scene well at gain 1; longest is what the exposure control prefers.
+	goodExposure, longest = 40 * time.Millisecond, 20 * time.Millisecond
+	// mostGain is the sensor's, leastGain any sensor's.
+	mostGain, leastGain = 12, 1
+)
+
+// exposure is the time and gain that the exposure control arrives at: what it may not choose it makes up for by the
+// other, as far as frame time and sensor allow.
+func (c *camera) exposure() (time.Duration, float64) {
+	p := c.comp.control
+	want := goodExposure.Seconds() * math.Exp2(float64(int32(p.word(mmal.ParamExposureCompensation)))/6)
+	limit := longest
+	frame := c.framePeriod()
+	gain := float64(p.word(mmal.ParamISO)) / 100
+	if gain > 0 {
+		gain = min(max(gain, leastGain), mostGain)
+		limit = frame
+	}
+	t := time.Duration(p.word(mmal.ParamShutterSpeed)) * time.Microsecond
+	if t == 0 {
+		t = min(limit, frame)
+		if gain > 0 {
+			t = min(time.Duration(want/gain*float64(time.Second)), frame)
 		}
 	}
+	t = min(t, frame)
+	if gain == 0 {
+		gain = min(max(want/t.Seconds(), leastGain), mostGain)
+	}
+	return t, gain
+}
+
+// framePeriod is the longest exposure at the sensor's frame rate.
+func (c *camera) framePeriod() time.Duration {
+	r := c.rate()
+	return time.Duration(int64(r.Den)*int64(time.Second)/int64(r.Num)) - time.Microsecond
 }

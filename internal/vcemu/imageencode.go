@@ -141,3 +141,12 @@ func fullRange(dst, src *image.YCbCr) {
 	translate(dst.Cb, dst.CStride, (size.X+1)/2, (size.Y+1)/2, &chroma)
 	translate(dst.Cr, dst.CStride, (size.X+1)/2, (size.Y+1)/2, &chroma)
 }
+
+func translate(plane []byte, stride, w, h int, table *[256]byte) {
+	for y := range h {
+		row := plane[y*stride:][:w]
+		for x, v := range row {
+			row[x] = table[v]
+		}
+	}
+}

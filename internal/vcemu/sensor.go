@@ -3,9 +3,11 @@ package vcemu
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"image"
 	"io"
 	"math/bits"
+	"strings"
 	"time"
 
 	"github.com/camkrazy/camkrazy/internal/mmal"
@@ -106,7 +108,7 @@ type shot struct {
 	image   *gpuImage
 	orient  scene.Orientation
 	zoom    mmal.Rect
-	colours *colours
+	look    scene.Look
 	caption scene.Caption
 	unseen  bool // goes to a null sink, so what is drawn does not matter
 }
@@ -188,6 +190,10 @@ func (c *camera) shoot(n uint32, clock int64) {
 	s := &c.comp.vc.sensor
 	r := mmal.Rectangle{ID: mmal.ParamInputCrop}
 	c.comp.control.get(&r)
+	text := c.caption
+	if c.numbered {
+		text.Text = strings.TrimSpace(fmt.Sprint(text.Text, " ", n))
+	}
 	for _, p := range c.comp.outputs {
 		if !c.active(p) {
 			continue
@@ -207,7 +213,7 @@ func (c *camera) shoot(n uint32, clock int64) {
 		mirror := p.word(mmal.ParamMirror)
 		unseen := p.peer != nil && p.peer.comp.isNullSink()
 		s.shots = append(s.shots, shot{
-			port: p, epoch: p.pool, image: m, zoom: r.Value, colours: c.colours, caption: c.caption, unseen: unseen,
+			port: p, epoch: p.pool, image: m, zoom: r.Value, look: c.look, caption: text, unseen: unseen,
 			orient: scene.Orientation{Rotation: int(p.word(mmal.ParamRotation)), VFlip: mirror&1 != 0, HFlip: mirror&2 != 0},
 		})
 	}
@@ -242,6 +248,7 @@ type view struct {
 	plain, zoomed image.YCbCr // scratch: before zoom, and between zoom and rotation
 	scaler        *scene.Scaler
 	scalerZoom    mmal.Rect
+	grader        scene.Grader
 	captions      scene.Captions
 }
 
@@ -282,8 +289,8 @@ func (w *view) draw(open func(int, int) (scene.Source, error), x *shot, n uint32
 		w.zoom(x.zoom).Scale(&w.zoomed, &w.plain)
 		scene.Transform(dst, &w.zoomed, x.orient)
 	}
-	if x.colours != nil {
-		x.colours.apply(dst)
+	if x.look != plainLook() {
+		w.grader.Apply(dst, x.look)
 	}
 	w.captions.Draw(dst, x.caption)
 	scene.DrawStamp(dst, n)

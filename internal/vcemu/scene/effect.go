@@ -1,0 +1,169 @@
+package scene
+
+// Effect changes a picture beyond recognition. What each does is this project's guess at the firmware's idea of it.
+type Effect int
+
+// The effects; NoEffect leaves the picture as it is.
+const (
+	NoEffect Effect = iota
+	Negative
+	Solarize  // bright parts become negative
+	Posterise // few shades
+	Sketch    // dark edges on white
+	Pen       // the same in black and white
+	Emboss    // a relief in grey
+	Blur
+	Film // brownish and soft
+	Saturate
+	SwapColours  // U and V change places
+	WashedOut    // pale
+	ColourPoint  // only reds keep their colour
+	ShiftColours // all colours towards blue
+	Cartoon      // few shades with dark edges
+)
+
+// filter applies what looks at a sample's neighbours; it keeps the copy that this needs.
+type filter struct{ before []byte }
+
+// effect applies an effect.
+func (f *filter) effect(p [3]plane, e Effect) {
+	switch e {
+	case Sketch, Pen:
+		f.neighbours(p[0], func(above, here, below []byte, x int) byte {
+			edge := edgeAt(above, here, below, x)
+			if e == Pen {
+				return map[bool]byte{true: darkest, false: brightest}[edge > 24]
+			}
+			return clampTo(brightest-3*edge, darkest, brightest)
+		})
+		p[1].fill(neutral)
+		p[2].fill(neutral)
+	case Emboss:
+		f.neighbours(p[0], func(above, here, below []byte, x int) byte {
+			return clampTo(126+int(below[min(x+1, len(below)-1)])-int(above[max(x-1, 0)]), darkest, brightest)
+		})
+		p[1].fill(neutral)
+		p[2].fill(neutral)
+	case Blur:
+		for range 3 {
+			f.blur(p[0])
+		}
+		f.blur(p[1])
+		f.blur(p[2])
+	case Cartoon:
+		f.neighbours(p[0], func(above, here, below []byte, x int) byte {
+			if edgeAt(above, here, below, x) > 40 {
+				return darkest
+			}
+			return shades(here[x])
+		})
+		translate(p[1], tableOf(shades))
+		translate(p[2], tableOf(shades))
+	case SwapColours:
+		for y := range p[1].h {
+			us, vs := p[1].row(y), p[2].row(y)
+			for x := range us {
+				us[x], vs[x] = vs[x], us[x]
+			}
+		}
+	case ColourPoint:
+		for y := range p[1].h {
+			us, vs := p[1].row(y), p[2].row(y)
+			for x := range us {
+				if us[x] >= neutral || vs[x] <= neutral {
+					us[x], vs[x] = neutral, neutral
+				}
+			}
+		}
+	default:
+		e.each(p)
+	}
+}
+
+// each applies an effect that changes each sample by itself.
+func (e Effect) each(p [3]plane) {
+	chroma := func(scale, shift int) *[256]byte {
+		return tableOf(func(v byte) byte { return clampTo((int(v)-neutral)*scale/100+neutral+shift, least, most) })
+	}
+	luma := func(scale, shift int) *[256]byte {
+		return tableOf(func(v byte) byte { return clampTo((int(v)-126)*scale/100+126+shift, darkest, brightest) })
+	}
+	var tables [3]*[256]byte
+	switch e {
+	case Negative:
+		tables = [3]*[256]byte{luma(-100, 0), chroma(-100, 0), chroma(-100, 0)}
+	case Solarize:
+		tables[0] = tableOf(func(v byte) byte {
+			if v > 126 {
+				return clampTo(brightest+darkest-int(v), darkest, brightest)
+			}
+			return v
+		})
+	case Posterise:
+		tables = [3]*[256]byte{tableOf(shades), tableOf(shades), tableOf(shades)}
+	case Film:
+		tables = [3]*[256]byte{luma(80, 0), chroma(40, -8), chroma(40, 8)}
+	case Saturate:
+		tables[1], tables[2] = chroma(180, 0), chroma(180, 0)
+	case WashedOut:
+		tables = [3]*[256]byte{luma(60, 40), chroma(50, 0), chroma(50, 0)}
+	case ShiftColours:
+		tables[1], tables[2] = chroma(100, 24), chroma(100, -24)
+	}
+	for i, t := range tables {
+		if t != nil {
+			translate(p[i], t)
+		}
+	}
+}
+
+// shades leaves the middle of each of four ranges.
+func shades(v byte) byte { return v&^63 + 32 }
+
+func tableOf(f func(byte) byte) *[256]byte {
+	t := new([256]byte)
+	for i := range t {
+		t[i] = f(byte(i))
+	}
+	return t
+}
+
+// edgeAt is how much a sample differs from those right of it and below.
+func edgeAt(_, here, below []byte, x int) int {
+	across := int(here[min(x+1, len(here)-1)]) - int(here[x])
+	down := int(below[x]) - int(here[x])
+	return max(across, -across) + max(down, -down)
+}
+
+// neighbours makes each sample of what it was and of its row and the two next to it, which end with the plane.
+func (f *filter) neighbours(p plane, change func(above, here, below []byte, x int) byte) {
+	f.before = f.before[:0]
+	for y := range p.h {
+		f.before = append(f.before, p.row(y)...)
+	}
+	row := func(y int) []byte { return f.before[min(max(y, 0), p.h-1)*p.w:][:p.w] }
+	for y := range p.h {
+		above, here, below, out := row(y-1), row(y), row(y+1), p.row(y)
+		for x := range out {
+			out[x] = change(above, here, below, x)
+		}
+	}
+}
+
+// crossMean is the mean of a sample's four neighbours.
+func crossMean(above, here, below []byte, x int) int {
+	return (int(above[x]) + int(below[x]) + int(here[max(x-1, 0)]) + int(here[min(x+1, len(here)-1)])) / 4
+}
+
+func (f *filter) blur(p plane) {
+	f.neighbours(p, func(above, here, below []byte, x int) byte { return byte(crossMean(above, here, below, x)) })
+}
+
+// sharpen adds to each sample its difference from its neighbours, or, below 0, takes it away.
+func (f *filter) sharpen(p plane, amount float64) {
+	parts := int(amount * 256)
+	f.neighbours(p, func(above, here, below []byte, x int) byte {
+		v := int(here[x])
+		return clampTo(v+(v-crossMean(above, here, below, x))*parts/256, darkest, brightest)
+	})
+}
