@@ -29,18 +29,22 @@ type filter struct{ before []byte }
 func (f *filter) effect(p [3]plane, e Effect) {
 	switch e {
 	case Sketch, Pen:
-		f.neighbours(p[0], func(above, here, below []byte, x int) byte {
-			edge := edgeAt(above, here, below, x)
-			if e == Pen {
-				return map[bool]byte{true: darkest, false: brightest}[edge > 24]
+		ink := func(edge int) byte { return clampTo(brightest-3*edge, darkest, brightest) }
+		if e == Pen {
+			ink = func(edge int) byte { return clampTo(brightest-1000*max(edge-24, 0), darkest, brightest) }
+		}
+		f.neighbours(p[0], func(out, _, here, below []byte) {
+			for x := range out {
+				out[x] = ink(edgeAt(here, below, x))
 			}
-			return clampTo(brightest-3*edge, darkest, brightest)
 		})
 		p[1].fill(neutral)
 		p[2].fill(neutral)
 	case Emboss:
-		f.neighbours(p[0], func(above, here, below []byte, x int) byte {
-			return clampTo(126+int(below[min(x+1, len(below)-1)])-int(above[max(x-1, 0)]), darkest, brightest)
+		f.neighbours(p[0], func(out, above, _, below []byte) {
+			for x := range out {
+				out[x] = clampTo(126+int(below[min(x+1, len(below)-1)])-int(above[max(x-1, 0)]), darkest, brightest)
+			}
 		})
 		p[1].fill(neutral)
 		p[2].fill(neutral)
@@ -51,11 +55,13 @@ func (f *filter) effect(p [3]plane, e Effect) {
 		f.blur(p[1])
 		f.blur(p[2])
 	case Cartoon:
-		f.neighbours(p[0], func(above, here, below []byte, x int) byte {
-			if edgeAt(above, here, below, x) > 40 {
-				return darkest
+		f.neighbours(p[0], func(out, _, here, below []byte) {
+			for x := range out {
+				out[x] = shades(here[x])
+				if edgeAt(here, below, x) > 40 {
+					out[x] = darkest
+				}
 			}
-			return shades(here[x])
 		})
 		translate(p[1], tableOf(shades))
 		translate(p[2], tableOf(shades))
@@ -129,24 +135,21 @@ func tableOf(f func(byte) byte) *[256]byte {
 }
 
 // edgeAt is how much a sample differs from those right of it and below.
-func edgeAt(_, here, below []byte, x int) int {
+func edgeAt(here, below []byte, x int) int {
 	across := int(here[min(x+1, len(here)-1)]) - int(here[x])
 	down := int(below[x]) - int(here[x])
 	return max(across, -across) + max(down, -down)
 }
 
-// neighbours makes each sample of what it was and of its row and the two next to it, which end with the plane.
-func (f *filter) neighbours(p plane, change func(above, here, below []byte, x int) byte) {
+// neighbours makes each row of what it was and of the two next to it; beyond the edge lies the edge again.
+func (f *filter) neighbours(p plane, change func(out, above, here, below []byte)) {
 	f.before = f.before[:0]
 	for y := range p.h {
 		f.before = append(f.before, p.row(y)...)
 	}
 	row := func(y int) []byte { return f.before[min(max(y, 0), p.h-1)*p.w:][:p.w] }
 	for y := range p.h {
-		above, here, below, out := row(y-1), row(y), row(y+1), p.row(y)
-		for x := range out {
-			out[x] = change(above, here, below, x)
-		}
+		change(p.row(y), row(y-1), row(y), row(y+1))
 	}
 }
 
@@ -156,14 +159,20 @@ func crossMean(above, here, below []byte, x int) int {
 }
 
 func (f *filter) blur(p plane) {
-	f.neighbours(p, func(above, here, below []byte, x int) byte { return byte(crossMean(above, here, below, x)) })
+	f.neighbours(p, func(out, above, here, below []byte) {
+		for x := range out {
+			out[x] = byte(crossMean(above, here, below, x))
+		}
+	})
 }
 
 // sharpen adds to each sample its difference from its neighbours, or, below 0, takes it away.
 func (f *filter) sharpen(p plane, amount float64) {
 	parts := int(amount * 256)
-	f.neighbours(p, func(above, here, below []byte, x int) byte {
-		v := int(here[x])
-		return clampTo(v+(v-crossMean(above, here, below, x))*parts/256, darkest, brightest)
+	f.neighbours(p, func(out, above, here, below []byte) {
+		for x := range out {
+			v := int(here[x])
+			out[x] = clampTo(v+(v-crossMean(above, here, below, x))*parts/256, darkest, brightest)
+		}
 	})
 }
