@@ -114,9 +114,16 @@ func colourEffect(uv *[2]int) mmal.Parameter {
 	return &mmal.ColourEffect{Enable: true, U: uint32(uv[0]), V: uint32(uv[1])}
 }
 
+// inputCrop has rounding neither leave nothing of the picture nor reach beyond it.
 func inputCrop(zoom [4]float64) mmal.Parameter {
-	part := func(v float64) int32 { return int32(math.Round(v * 65536)) }
-	r := mmal.Rect{X: part(zoom[0]), Y: part(zoom[1]), Width: part(zoom[2]), Height: part(zoom[3])}
+	const whole = 65536
+	part := func(at, size float64) (first, length int32) {
+		first = min(int32(math.Round(at*whole)), whole-1)
+		return first, max(min(int32(math.Round(size*whole)), whole-first), 1)
+	}
+	var r mmal.Rect
+	r.X, r.Width = part(zoom[0], zoom[2])
+	r.Y, r.Height = part(zoom[1], zoom[3])
 	return &mmal.Rectangle{ID: mmal.ParamInputCrop, Value: r}
 }
 

@@ -61,6 +61,7 @@ func (c *camera) addControls(p *port) {
 	if c.comp.vc.cfg.Quirks.NoAnnotateV4 {
 		annotate.sizes = annotate.sizes[:3]
 	}
+	annotate.check = checkAnnotate
 	annotate.changed = func() { c.caption, c.numbered = caption(annotate.value) }
 	p.params[mmal.ParamAnnotate] = annotate
 }
@@ -68,13 +69,8 @@ func (c *camera) addControls(p *port) {
 // caption is the text that a value of ANNOTATE puts into the picture. That of versions 1 and 2 is only kept. Whether the
 // frame's number is to be added is in number.
 func caption(value []byte) (c scene.Caption, number bool) {
-	const v3 = 304
-	var m mmal.Annotate
-	if len(value) < v3 {
-		return scene.Caption{}, false
-	}
-	_ = mmal.DecodeParameter(append(value[:len(value):len(value)], make([]byte, 12)...), &m) // version 3 has no place
-	if !m.Enable {
+	m, ok := annotation(value)
+	if !ok || !m.Enable {
 		return scene.Caption{}, false
 	}
 	c = scene.Caption{
@@ -91,6 +87,22 @@ func caption(value []byte) (c scene.Caption, number bool) {
 		c.BoxColour = scene.Colour{Y: own.Y, Cb: own.U, Cr: own.V}
 	}
 	return c, m.FrameNumber
+}
+
+// annotation is a value of ANNOTATE from version 3 on; ok is false for those before.
+func annotation(value []byte) (m mmal.Annotate, ok bool) {
+	const v3, place = 304, 12 // bytes; version 3 has no place for the text
+	if len(value) < v3 {
+		return mmal.Annotate{}, false
+	}
+	_ = mmal.DecodeParameter(append(value[:len(value):len(value)], make([]byte, place)...), &m)
+	return m, true
+}
+
+func checkAnnotate(value []byte) mmal.Status {
+	m, ok := annotation(value)
+	const smallest, largest = 6, 160
+	return when(!ok || m.Justify <= 2 && (m.TextSize == 0 || m.TextSize >= smallest && m.TextSize <= largest))
 }
 
 // whole is the sensor's width or height in the unit of INPUT_CROP.

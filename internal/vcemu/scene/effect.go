@@ -63,8 +63,8 @@ func (f *filter) effect(p [3]plane, e Effect) {
 				}
 			}
 		})
-		translate(p[1], tableOf(shades))
-		translate(p[2], tableOf(shades))
+		translate(p[1], tableOf(colourShades))
+		translate(p[2], tableOf(colourShades))
 	case SwapColours:
 		for y := range p[1].h {
 			us, vs := p[1].row(y), p[2].row(y)
@@ -106,7 +106,7 @@ func (e Effect) each(p [3]plane) {
 			return v
 		})
 	case Posterise:
-		tables = [3]*[256]byte{tableOf(shades), tableOf(shades), tableOf(shades)}
+		tables = [3]*[256]byte{tableOf(shades), tableOf(colourShades), tableOf(colourShades)}
 	case Film:
 		tables = [3]*[256]byte{luma(80, 0), chroma(40, -8), chroma(40, 8)}
 	case Saturate:
@@ -125,6 +125,9 @@ func (e Effect) each(p [3]plane) {
 
 // shades leaves the middle of each of four ranges.
 func shades(v byte) byte { return v&^63 + 32 }
+
+// colourShades leaves neutral, and few values on both sides of it.
+func colourShades(v byte) byte { return clampTo((int(v)+32)&^63, least, most) }
 
 func tableOf(f func(byte) byte) *[256]byte {
 	t := new([256]byte)

@@ -49,7 +49,8 @@ func TestLook(t *testing.T) {
 		{"negative", func(k *Look) { k.Effect = Negative }, red, Colour{171, 166, 16}},
 		{"solarized dark", func(k *Look) { k.Effect = Solarize }, Colour{60, 128, 128}, Colour{60, 128, 128}},
 		{"solarized bright", func(k *Look) { k.Effect = Solarize }, Colour{200, 128, 128}, Colour{51, 128, 128}},
-		{"few shades", func(k *Look) { k.Effect = Posterise }, skin, Colour{160, 96, 160}},
+		{"few shades", func(k *Look) { k.Effect = Posterise }, skin, Colour{160, 128, 128}},
+		{"few colours", func(k *Look) { k.Effect = Posterise }, red, Colour{96, 64, 240}},
 		{"sketch of nothing", func(k *Look) { k.Effect = Sketch }, skin, Colour{235, 128, 128}},
 		{"pen of nothing", func(k *Look) { k.Effect = Pen }, skin, Colour{235, 128, 128}},
 		{"emboss of nothing", func(k *Look) { k.Effect = Emboss }, skin, Colour{126, 128, 128}},
@@ -61,7 +62,7 @@ func TestLook(t *testing.T) {
 		{"red point", func(k *Look) { k.Effect = ColourPoint }, red, red},
 		{"grey point", func(k *Look) { k.Effect = ColourPoint }, Colour{81, 200, 100}, Colour{81, 128, 128}},
 		{"towards blue", func(k *Look) { k.Effect = ShiftColours }, grey, Colour{126, 152, 104}},
-		{"cartoon of nothing", func(k *Look) { k.Effect = Cartoon }, skin, Colour{160, 96, 160}},
+		{"cartoon of nothing", func(k *Look) { k.Effect = Cartoon }, skin, Colour{160, 128, 128}},
 	}
 	var g Grader
 	for _, tt := range tests {
