@@ -47,15 +47,15 @@ func makeFilm(t *testing.T) string {
 }
 
 // TestRealFootage holds the emulated encoder to what a real one does with real pictures: bitrate, quality, no frame
-// lost, nothing for a decoder to complain about.
+// lost, nothing for a decoder to complain about. With the usual min_qp these pictures take less than their bitrate.
 func TestRealFootage(t *testing.T) {
 	const seconds = 20
 	film := makeFilm(t)
 	d := startDaemon(t, `
 camera: {resolution: 1280x720, framerate: 15}
 streams:
-  hqstream: {resolution: 1280x720, framerate: 15, bitrate: 4000000}
-  lqstream: {resolution: 320x180, framerate: 5, bitrate: 300000}
+  hqstream: {resolution: 1280x720, framerate: 15, bitrate: 4000000, min_qp: 10}
+  lqstream: {resolution: 320x180, framerate: 5, bitrate: 300000, min_qp: 10}
 `, "--scene", film)
 	feeds := []struct {
 		name                         string
