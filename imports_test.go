@@ -41,7 +41,7 @@ var allowed = map[string][]string{
 	"internal/vcemu/scene":  {},
 	"internal/vcemu/slots":  {"internal/mmal", "internal/vcemu"},
 	"internal/vchiq":        {"internal/mmal"},
-	"internal/webd":         {"internal/camera", "internal/live", "internal/throttle", "golang.org/x/sync/errgroup"},
+	"internal/webd":         {"internal/camera", "internal/live", "internal/throttle", "github.com/prometheus/client_golang/", "golang.org/x/sync/errgroup"},
 }
 
 // dangerous are imports that only one package may have.

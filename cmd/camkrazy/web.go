@@ -24,6 +24,7 @@ func (a *appliance) newWeb() *webd.Server {
 		TakeStill: a.camera.TakeStill,
 		MaxAge:    stillAge(a.cfg),
 		Settings:  a.settings.web(),
+		Feeds:     webFeeds(a.cfg),
 		Live:      a.live,
 		Logger:    a.log,
 	})
@@ -63,4 +64,14 @@ func stillAge(cfg config.Config) time.Duration {
 		return time.Second
 	}
 	return cfg.Snapshot.Interval + time.Second
+}
+
+func webFeeds(cfg config.Config) []webd.Feed {
+	var out []webd.Feed
+	for _, s := range cfg.Streams {
+		out = append(out, webd.Feed{
+			Name: s.Name, Width: s.Width, Height: s.Height, FrameRate: s.FrameRate, KeyFrameInterval: s.KeyframeInterval,
+		})
+	}
+	return out
 }

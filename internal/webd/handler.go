@@ -12,12 +12,15 @@ const maxBody = 64 << 10
 // Handler answers the requests.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
+	metrics, counting := s.newMetrics(mux)
 	mux.HandleFunc("GET /healthz", s.healthz)
 	for pattern, answer := range map[string]http.HandlerFunc{
 		"GET /camera.jpg":   s.snapshot,
 		"GET /status.json":  s.status,
 		"GET /history.json": s.serveHistory,
 		"GET /live/{file}":  s.live,
+		"GET /frigate.yaml": s.frigate,
+		"GET /metrics":      metrics.ServeHTTP,
 	} {
 		mux.Handle(pattern, s.restricted(answer))
 	}
@@ -25,7 +28,7 @@ func (s *Server) Handler() http.Handler {
 	for _, f := range pageFiles() {
 		mux.Handle("GET "+f.path, s.restricted(f.serve))
 	}
-	return secured(http.NewCrossOriginProtection().Handler(http.MaxBytesHandler(mux, maxBody)))
+	return secured(http.NewCrossOriginProtection().Handler(http.MaxBytesHandler(counting, maxBody)))
 }
 
 // secured tells browsers to take nothing for what it is not, to load nothing from elsewhere, to show no page of ours

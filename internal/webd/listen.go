@@ -21,7 +21,7 @@ const (
 )
 
 // listen opens a TCP socket; key is what names it in camera.yaml.
-func listen(address, key string) (net.Listener, error) {
+func listen(address, key string) (*guests, error) {
 	listener, err := net.Listen("tcp", address)
 	if err == nil {
 		return &guests{Listener: listener, from: make(map[string]int)}, nil
@@ -46,9 +46,10 @@ func listen(address, key string) (net.Listener, error) {
 type guests struct {
 	net.Listener
 
-	mu   sync.Mutex // guards what follows
-	open int
-	from map[string]int // open ones by address
+	mu      sync.Mutex // guards what follows
+	open    int
+	from    map[string]int // open ones by address
+	refused uint64
 }
 
 // Accept implements net.Listener.
@@ -74,6 +75,7 @@ func (g *guests) enter(from string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.open >= maxConns || g.from[from] >= maxFrom {
+		g.refused++
 		return false
 	}
 	g.open++
@@ -88,6 +90,16 @@ func (g *guests) leave(from string) {
 	if g.from[from]--; g.from[from] == 0 {
 		delete(g.from, from)
 	}
+}
+
+// counts returns how many connections are open, and how many were refused.
+func (g *guests) counts() (open int, refused uint64) {
+	if g == nil {
+		return 0, 0
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.open, g.refused
 }
 
 // guest is an open connection.

@@ -43,6 +43,8 @@ type Config struct {
 	MaxAge    time.Duration
 	// Settings are the image controls; nil is none.
 	Settings *Settings
+	// Feeds are the streams as they are configured.
+	Feeds []Feed
 	// Live are the streams that the page can show, by name.
 	Live map[string]*live.Stream
 	// Logger is told of trouble; nil discards.
@@ -56,8 +58,8 @@ type User struct{ Name, Password string }
 type Server struct {
 	cfg      Config
 	log      *slog.Logger
-	plain    net.Listener // nil if there is none
-	secure   net.Listener // nil if there is none
+	plain    *guests // nil if there is none
+	secure   *guests // nil if there is none
 	guessers throttle.Throttle
 	history  history
 }
@@ -93,7 +95,7 @@ func (s *Server) Addr() net.Addr { return addr(s.plain) }
 // TLSAddr is the address of HTTPS that Listen opened; nil if there is none.
 func (s *Server) TLSAddr() net.Addr { return addr(s.secure) }
 
-func addr(l net.Listener) net.Addr {
+func addr(l *guests) net.Addr {
 	if l == nil {
 		return nil
 	}
@@ -127,7 +129,7 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 	})
 	var parts errgroup.Group
-	serve := func(name string, l net.Listener, serve func(net.Listener) error) {
+	serve := func(name string, l *guests, serve func(net.Listener) error) {
 		if l == nil {
 			return
 		}

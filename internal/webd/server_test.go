@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/camkrazy/camkrazy/internal/camera"
@@ -152,6 +153,26 @@ type tooNarrow struct{}
 func (tooNarrow) Error() string { return "width: 63 is too narrow" }
 func (tooNarrow) Unwrap() error { return camera.ErrStillOptions }
 
+// TestSnapshotIsKept holds that a client that has the newest picture does not get it again.
+func TestSnapshotIsKept(t *testing.T) {
+	cfg, still := testConfig(), picture(time.Second)
+	cfg.Still = func() camera.Still { return still }
+	ask := func(etag string) *http.Response {
+		return get(cfg, "GET", "/camera.jpg", func(r *http.Request) { r.Header.Set("If-None-Match", etag) })
+	}
+	first := ask("")
+	etag := first.Header.Get("ETag")
+	for given, want := range map[string]int{etag: 304, `"x", ` + etag: 304, `"x"`: 200, "": 200} {
+		if rsp := ask(given); rsp.StatusCode != want || want == 304 && body(t, rsp) != "" {
+			t.Errorf("with %q: got %d, want %d", given, rsp.StatusCode, want)
+		}
+	}
+	still = picture(0)
+	if rsp := ask(etag); rsp.StatusCode != 200 || rsp.Header.Get("ETag") == etag {
+		t.Errorf("a newer picture: got %d, %v", rsp.StatusCode, rsp.Header)
+	}
+}
+
 // TestSnapshotIsBounded holds that a camera that does not answer does not keep a client waiting.
 func TestSnapshotIsBounded(t *testing.T) {
 	cfg := testConfig()
@@ -220,6 +241,52 @@ func TestUsers(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestGuessing holds that an address that guesses passwords is slowed down, and no other.
+func TestGuessing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := testConfig()
+		cfg.Users = []User{{"a", "one"}}
+		handler := New(cfg).Handler()
+		try := func(from, password string) (int, time.Duration) {
+			r := httptest.NewRequest("GET", "/status.json", nil)
+			r.RemoteAddr = from
+			r.SetBasicAuth("a", password)
+			w, began := httptest.NewRecorder(), time.Now()
+			handler.ServeHTTP(w, r)
+			return w.Code, time.Since(began)
+		}
+		began := time.Now()
+		for range 30 {
+			if code, _ := try("10.0.0.1:1000", "two"); code != 401 {
+				t.Errorf("wrong password: got %d", code)
+			}
+		}
+		if took := time.Since(began); took < 10*time.Second {
+			t.Errorf("30 tries took %v", took)
+		}
+		if code, took := try("10.0.0.1:1001", "one"); code != 200 || took > 6*time.Second {
+			t.Errorf("right password from there: got %d after %v", code, took)
+		}
+		if code, took := try("10.0.0.2:1000", "one"); code != 200 || took != 0 {
+			t.Errorf("another address: got %d after %v", code, took)
+		}
+		// Of many at the same time only some are looked at.
+		codes := make(chan int, 100)
+		for range 100 {
+			go func() { code, _ := try("10.0.0.1:1002", "two"); codes <- code }()
+		}
+		looked := 0
+		for range 100 {
+			if <-codes != 429 {
+				looked++
+			}
+		}
+		if looked > 20 {
+			t.Errorf("%d of 100 guesses were looked at", looked)
+		}
+	})
 }
 
 func TestMethodsAndPaths(t *testing.T) {

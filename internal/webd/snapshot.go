@@ -5,14 +5,15 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/camkrazy/camkrazy/internal/camera"
 )
 
 const (
-	// stillWait bounds the answer of /camera.jpg when a picture has to be taken for it.
-	stillWait = 2 * time.Second
+	// stillWait bounds the wait for a picture that has to be taken, so that the answer is there within 2 s.
+	stillWait = 1900 * time.Millisecond
 	// tooOld is when a picture is no longer better than none.
 	tooOld = 30 * time.Second
 )
@@ -42,9 +43,16 @@ func (s *Server) snapshot(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	h := w.Header()
+	h.Set("Cache-Control", "no-cache")
+	// Two pictures are never of the same nanosecond.
+	etag := `"` + strconv.FormatInt(still.Taken.UnixNano(), 36) + `"`
+	h.Set("ETag", etag)
+	if strings.Contains(r.Header.Get("If-None-Match"), etag) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
 	h.Set("Content-Type", "image/jpeg")
 	h.Set("Content-Length", strconv.Itoa(len(still.JPEG)))
-	h.Set("Cache-Control", "no-store")
 	h.Set("Last-Modified", still.Taken.UTC().Format(http.TimeFormat))
 	h.Set("Age", strconv.Itoa(int(time.Since(still.Taken).Seconds())))
 	if r.Method != http.MethodHead {
