@@ -124,6 +124,10 @@ type controlRig struct {
 	wire     wire
 	log      bytes.Buffer
 	stop     func()
+	vc       *vcemu.VideoCore
+
+	mu    sync.Mutex
+	times []time.Duration // of the pictures of hqstream
 }
 
 func startControls(t *testing.T, h headers) *controlRig {
@@ -136,10 +140,16 @@ func startControls(t *testing.T, h headers) *controlRig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &controlRig{wire: wire{headers: h, mu: new(sync.Mutex), set: new([][]byte)}}
+	r := &controlRig{vc: vc, wire: wire{headers: h, mu: new(sync.Mutex), set: new([][]byte)}}
 	cc := cameraConfig(cfg)
-	for i := range cc.Streams {
-		cc.Streams[i].Sink = func(camera.AccessUnit) {}
+	for i, s := range cc.Streams {
+		cc.Streams[i].Sink = func(au camera.AccessUnit) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			if s.Name == "hqstream" {
+				r.times = append(r.times, au.PTS)
+			}
+		}
 	}
 	cam, err := camera.New(cc, func(ctx context.Context) (mmal.Transport, error) {
 		w := r.wire
@@ -455,4 +465,46 @@ func (r *controlRig) checkIllegal(t *testing.T, c controlCase) {
 	if diff := cmp.Diff(before, r.settings.live); diff != "" {
 		t.Errorf("%s changed something:\n%s", c.illegal, diff)
 	}
+}
+
+// TestNoFrameLost makes a thousand random changes within ten seconds of a clock that waits for everybody: there is no
+// frame that is late or missing.
+func TestNoFrameLost(t *testing.T) {
+	h := readHeaders(t)
+	synctest.Test(t, func(t *testing.T) {
+		r := startControls(t, h)
+		encode := func(v any) []byte {
+			text, err := json.Marshal(v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return text
+		}
+		c := newChanges(t, encode(r.settings.controls()), encode(r.settings.live.Live()))
+		for range manyChanges {
+			change, after := c.next()
+			state, err := r.settings.change(t.Context(), encode(change))
+			if err != nil {
+				t.Fatalf("%s: %v", encode(change), err)
+			}
+			if diff := cmp.Diff(after, decodeState(t, encode(state))); diff != "" {
+				t.Fatalf("%s (-want +got):\n%s", encode(change), diff)
+			}
+			c.state = after
+			time.Sleep(10 * time.Millisecond)
+		}
+		r.stop()
+		const period = time.Second / 30
+		if n := len(r.times); n < 11*30-3 {
+			t.Errorf("%d pictures in 11 s", n)
+		}
+		for i := 1; i < len(r.times); i++ {
+			if step := r.times[i] - r.times[i-1]; step < period-time.Microsecond || step > period+time.Microsecond {
+				t.Fatalf("picture %d comes %v after the one before", i, step)
+			}
+		}
+		if st := r.vc.Stats(); st.SensorDropped != 0 {
+			t.Errorf("the sensor dropped %d frames", st.SensorDropped)
+		}
+	})
 }

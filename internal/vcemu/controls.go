@@ -184,8 +184,8 @@ const (
 func (c *camera) exposure() (time.Duration, float64) {
 	p := c.comp.control
 	want := goodExposure.Seconds() * math.Exp2(float64(int32(p.word(mmal.ParamExposureCompensation)))/6)
-	limit := longest
 	frame := c.framePeriod()
+	limit := longest
 	gain := float64(p.word(mmal.ParamISO)) / 100
 	if gain > 0 {
 		gain = min(max(gain, leastGain), mostGain)
@@ -193,10 +193,7 @@ func (c *camera) exposure() (time.Duration, float64) {
 	}
 	t := time.Duration(p.word(mmal.ParamShutterSpeed)) * time.Microsecond
 	if t == 0 {
-		t = min(limit, frame)
-		if gain > 0 {
-			t = min(time.Duration(want/gain*float64(time.Second)), frame)
-		}
+		t = min(time.Duration(want/max(gain, leastGain)*float64(time.Second)), limit)
 	}
 	t = min(t, frame)
 	if gain == 0 {
