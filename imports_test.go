@@ -18,6 +18,7 @@ const module = "github.com/camkrazy/camkrazy/"
 var allowed = map[string][]string{
 	"cmd/camkrazy": {
 		"internal/camera", "internal/certs", "internal/config", "internal/host", "internal/live", "internal/mdns", "internal/mmal", "internal/ramdisk", "internal/rtspd",
+		"internal/throttle",
 		"internal/vcemu", "internal/vcemu/faults", "internal/vcemu/scene", "internal/vchiq", "internal/webd",
 		"github.com/google/renameio/v2", "golang.org/x/sync/errgroup",
 	},
@@ -32,7 +33,7 @@ var allowed = map[string][]string{
 	"internal/mmal":         {},
 	"internal/ramdisk":      {"internal/camera", "github.com/google/renameio/v2"},
 	"internal/recording":    {"internal/mmal"},
-	"internal/rtspd":        {"internal/camera", "github.com/bluenviron/", "github.com/pion/"},
+	"internal/rtspd":        {"internal/camera", "internal/throttle", "github.com/bluenviron/", "github.com/pion/"},
 	"internal/strftime":     {},
 	"internal/throttle":     {},
 	"internal/vcemu":        {"internal/mmal", "internal/vcemu/h264", "internal/vcemu/scene"},

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -18,6 +19,7 @@ import (
 	"github.com/camkrazy/camkrazy/internal/mdns"
 	"github.com/camkrazy/camkrazy/internal/mmal"
 	"github.com/camkrazy/camkrazy/internal/rtspd"
+	"github.com/camkrazy/camkrazy/internal/throttle"
 	"github.com/camkrazy/camkrazy/internal/vcemu"
 	"github.com/camkrazy/camkrazy/internal/vcemu/faults"
 	"github.com/camkrazy/camkrazy/internal/vcemu/scene"
@@ -34,6 +36,7 @@ type appliance struct {
 	faults    []faults.Fault   // of videocore
 	camera    *camera.Camera
 	tls       *tls.Config // nil if nobody listens with TLS
+	guesses   throttle.Throttle
 	rtsp      *rtspd.Server
 	live      map[string]*live.Stream
 	settings  *settings
@@ -52,14 +55,19 @@ func newAppliance(cfg config.Config, o options, ram *ram) (*appliance, error) {
 	if a.tls, err = serverTLS(cfg, log); err != nil {
 		return nil, giveUp{err}
 	}
+	multicast, _ := netip.ParseAddrPort(cfg.RTSP.Multicast) // zero if empty
 	a.rtsp, err = rtspd.New(rtspd.Config{
-		Listen:    cfg.RTSP.Addr,
-		TLSListen: cfg.RTSP.TLSAddr,
-		TLS:       a.tls,
-		Streams:   rtspStreams(cfg),
-		Users:     rtspUsers(cfg),
-		Logger:    log,
-		KeyFrame:  func(stream string) { a.camera.RequestKeyFrame(stream) },
+		Listen:     cfg.RTSP.Addr,
+		TLSListen:  cfg.RTSP.TLSAddr,
+		TLS:        a.tls,
+		Multicast:  multicast,
+		Streams:    rtspStreams(cfg),
+		Users:      rtspUsers(cfg),
+		BasicAuth:  cfg.RTSP.BasicAuth,
+		Throttle:   &a.guesses,
+		MaxReaders: cfg.RTSP.MaxReaders,
+		Logger:     log,
+		KeyFrame:   func(stream string) { a.camera.RequestKeyFrame(stream) },
 	})
 	if err != nil {
 		return nil, err

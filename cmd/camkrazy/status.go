@@ -50,6 +50,7 @@ func (a *appliance) streamStatus(cfg config.Stream, cam camera.StreamStatus, now
 		BitrateBPS: cam.Bitrate, Frames: cam.Frames, Keyframes: cam.KeyFrames, Bytes: cam.Bytes,
 		Dropped: cam.Dropped, EncoderSkips: cam.Empty, FrameAgeMS: age(cam.LastFrame, now), Link: cam.Link,
 		Readers: rtsp.Readers, ReaderDrops: rtsp.ReaderDrops,
+		ReaderSkips: rtsp.ReaderSkips, ReadersRefused: rtsp.Refused,
 		Watchers: live.Watchers, WatcherDrops: live.Drops,
 	}
 }

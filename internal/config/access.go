@@ -103,12 +103,47 @@ func (d *decoder) password(to *string) reader {
 	}
 }
 
-func (d *decoder) listen(l *Listen) reader {
+func (d *decoder) listen(l *Listen) table {
+	return table{
+		"listen":     d.address(&l.Addr),
+		"tls_listen": d.address(&l.TLSAddr),
+	}
+}
+
+func (d *decoder) section(readers table) reader {
+	return func(key string, n *node) { d.mapping(key, n, readers) }
+}
+
+func (d *decoder) rtsp(to *RTSP) reader {
+	readers := d.listen(&to.Listen)
+	readers["multicast"] = d.multicast(&to.Multicast)
+	readers["max_readers"] = d.integer(&to.MaxReaders, 1, 1000)
+	readers["basic_auth"] = d.boolean(&to.BasicAuth)
+	return d.section(readers)
+}
+
+// multicast reads a group of IPv4: RTP is at an even port, RTCP at the next (RFC 3550 section 11).
+func (d *decoder) multicast(to *string) reader {
+	local := netip.MustParsePrefix("224.0.0.0/24") // which routers and switches keep for themselves
 	return func(key string, n *node) {
-		d.mapping(key, n, table{
-			"listen":     d.address(&l.Addr),
-			"tls_listen": d.address(&l.TLSAddr),
-		})
+		if !d.scalar(key, n, `"GROUP:PORT", as "239.255.77.1:5004", or "" for off`) {
+			return
+		}
+		if n.text == "" {
+			*to = ""
+			return
+		}
+		group, err := netip.ParseAddrPort(n.text)
+		switch {
+		case err != nil:
+			d.fail(n.line, key, `%s is not a group; write "GROUP:PORT", as "239.255.77.1:5004"`, show(n))
+		case !group.Addr().Is4() || !group.Addr().IsMulticast() || local.Contains(group.Addr()):
+			d.fail(n.line, key, "%s is not a group for private use; take one from 239.0.0.0 on", group.Addr())
+		case group.Port() == 0 || group.Port()%2 != 0:
+			d.fail(n.line, key, "port %d is odd or 0; RTP needs an even one, and RTCP the next", group.Port())
+		default:
+			*to = n.text
+		}
 	}
 }
 

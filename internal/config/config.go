@@ -26,7 +26,7 @@ type Config struct {
 	Streams  []Stream // 1 to 3, in the order of the file
 	Snapshot Snapshot
 	Users    []User // empty: anyone on the network may watch
-	RTSP     Listen
+	RTSP     RTSP
 	HTTP     Listen
 	TLS      TLS
 }
@@ -109,6 +109,14 @@ type Listen struct {
 	TLSAddr string // key tls_listen
 }
 
+// RTSP has the addresses of the RTSP server and who is served.
+type RTSP struct {
+	Listen
+	Multicast  string // group and even port of the first stream, the others have the next groups; empty: no multicast
+	MaxReaders int    // 1..1000, of all streams together
+	BasicAuth  bool   // also without TLS
+}
+
 // TLS names the PEM files of the certificate that the servers show at their tls_listen addresses. Both empty: a
 // self-signed one. Only Key empty: the key is in Certificate too.
 type TLS struct {
@@ -122,7 +130,7 @@ func Default() Config {
 		Camera:   camera,
 		Streams:  defaultStreams(camera),
 		Snapshot: defaultSnapshot(camera),
-		RTSP:     Listen{Addr: ":8554"},
+		RTSP:     RTSP{Listen: Listen{Addr: ":8554"}, MaxReaders: 32},
 		HTTP:     Listen{Addr: ":80"},
 	}
 }
@@ -174,8 +182,8 @@ func (d *decoder) config(root *node) Config {
 		"streams":  keep(&streams),
 		"snapshot": keep(&snapshot),
 		"users":    d.users(&cfg.Users),
-		"rtsp":     d.listen(&cfg.RTSP),
-		"http":     d.listen(&cfg.HTTP),
+		"rtsp":     d.rtsp(&cfg.RTSP),
+		"http":     d.section(d.listen(&cfg.HTTP)),
 		"tls":      d.tls(&cfg.TLS),
 	})
 	d.camera("camera", camera, &cfg.Camera)

@@ -36,7 +36,7 @@ func contractDefaults() config.Config {
 			{Name: "lqstream", Width: 640, Height: 480, FrameRate: 5, Bitrate: 1_000_000, KeyframeInterval: time.Second, Profile: "high", MinQP: 20},
 		},
 		Snapshot: config.Snapshot{Width: 800, Height: 600, Quality: 85, Interval: 2 * time.Second},
-		RTSP:     config.Listen{Addr: ":8554"},
+		RTSP:     config.RTSP{Listen: config.Listen{Addr: ":8554"}, MaxReaders: 32},
 		HTTP:     config.Listen{Addr: ":80"},
 	}
 }
@@ -152,9 +152,12 @@ func TestEveryKeyChanged(t *testing.T) {
 		},
 		Snapshot: config.Snapshot{Width: 3280, Height: 2464, Quality: 100},
 		Users:    []config.User{{Name: "viewer", Password: "p: #w"}, {Name: "Gäste", Password: "it's"}},
-		RTSP:     config.Listen{Addr: "192.168.1.5:8554", TLSAddr: ":8322"},
-		HTTP:     config.Listen{TLSAddr: "[::1]:443"},
-		TLS:      config.TLS{Certificate: "/perm/my cert.pem", Key: "/perm/my.key"},
+		RTSP: config.RTSP{
+			Listen:    config.Listen{Addr: "192.168.1.5:8554", TLSAddr: ":8322"},
+			Multicast: "239.1.2.3:5006", MaxReaders: 7, BasicAuth: true,
+		},
+		HTTP: config.Listen{TLSAddr: "[::1]:443"},
+		TLS:  config.TLS{Certificate: "/perm/my cert.pem", Key: "/perm/my.key"},
 	}
 	if diff := cmp.Diff(want, load(t, "doorbell.yaml")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -270,6 +270,11 @@ line 7: http.tls_listen: port "https" is out of range 1..65535`},
 		{"files of TLS", "tls:\n  certificate: cert.pem\n  key: 7\n", `line 2: tls.certificate: "cert.pem" is not an absolute path, as /perm/camkrazy/tls.crt
 line 3: tls.key: must be text; put it in quotes`},
 		{"key without certificate", "tls: {key: /perm/k}", `line 1: tls.key: is the key of no certificate; set tls.certificate too`},
+		{"multicast", "rtsp:\n  multicast: 239.1.2.3\n  max_readers: 0\n", `line 2: rtsp.multicast: "239.1.2.3" is not a group; write "GROUP:PORT", as "239.255.77.1:5004"
+line 3: rtsp.max_readers: 0 is out of range 1..1000`},
+		{"multicast: no group", "rtsp: {multicast: 192.0.2.1:5004}", `line 1: rtsp.multicast: 192.0.2.1 is not a group for private use; take one from 239.0.0.0 on`},
+		{"multicast: group of routers", "rtsp: {multicast: 224.0.0.5:5004}", `line 1: rtsp.multicast: 224.0.0.5 is not a group for private use; take one from 239.0.0.0 on`},
+		{"multicast: odd port", "rtsp: {multicast: 239.1.2.3:5005}", `line 1: rtsp.multicast: port 5005 is odd or 0; RTP needs an even one, and RTCP the next`},
 		{"one port twice", "http:\n  listen: :443\n  tls_listen: 127.0.0.1:443\n", `line 3: http.tls_listen: port 443 is also that of http.listen; give them different ones`},
 		{"port of a default", "rtsp:\n  listen: :80\n", `line 2: rtsp.listen: port 80 is also that of http.listen; give them different ones`},
 	}

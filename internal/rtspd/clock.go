@@ -6,6 +6,9 @@ import (
 )
 
 const (
+	// clockRate is that of the RTP timestamps in 1/s (RFC 6184 section 8.2.1).
+	clockRate = 90_000
+
 	// clockWindow is how often the mapping is looked at for drift between the sensor's clock and ours.
 	clockWindow = 10 * time.Second
 
@@ -40,7 +43,7 @@ func newClock(offset uint32) *clock {
 
 // rtp returns the RTP timestamp of pts: 90 kHz, calculated from PTS zero, so that it does not drift.
 func (c *clock) rtp(pts time.Duration) uint32 {
-	return c.offset + uint32(pts.Microseconds()*9/100)
+	return c.offset + uint32(pts.Microseconds()*(clockRate/10_000)/100)
 }
 
 // captured returns the wall-clock time of the capture at pts of a picture that has just arrived.

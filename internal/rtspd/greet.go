@@ -26,18 +26,21 @@ const greetAge = time.Second
 // and shows the same with and without (copy, -copyinkf, decoding, output_corrupt). But to software that takes an SPS
 // for a point to begin at, the picture would look like one.
 //
+// Where there is no fresh picture, and for multicast, where the session has no queue of its own, owed is true: the report
+// goes ahead of the next live picture, see introduce, and the caller has to call joined.
+//
 // The library must have made the session's queue, and must not send to it yet.
-func (st *stream) greet(s *gortsplib.ServerSession, maxAge time.Duration) error {
+func (st *stream) greet(s *gortsplib.ServerSession, maxAge time.Duration) (owed bool, err error) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	out, newest := st.out.Load(), st.last.newest()
-	if out == nil || newest == nil || time.Since(time.Unix(0, st.lastWrite.Load())) > maxAge {
-		return nil
+	shared := s.Transport().Protocol == gortsplib.ProtocolUDPMulticast
+	if shared || out == nil || newest == nil || time.Since(time.Unix(0, st.lastWrite.Load())) > maxAge {
+		st.joining++
+		return true, nil
 	}
-	ssrc := out.Stats().Medias[st.media].Formats[st.format].LocalSSRC
-	sr := &rtcp.SenderReport{SSRC: ssrc, NTPTime: ntpTime(newest.ntp), RTPTime: newest.rtp}
-	if err := s.WritePacketRTCP(st.media, sr); err != nil {
-		return fmt.Errorf("write sender report: %w", err)
+	if err := s.WritePacketRTCP(st.media, st.report(out, newest.rtp, newest.ntp)); err != nil {
+		return false, fmt.Errorf("write sender report: %w", err)
 	}
 
 	// The numbers are those that come before the next live packet, whether or not these packets were sent to others.
@@ -46,7 +49,7 @@ func (st *stream) greet(s *gortsplib.ServerSession, maxAge time.Duration) error 
 	counter := newPacketizer(0, func(*rtp.Packet) error { n++; return nil })
 	for _, p := range pictures {
 		if err := counter.write(p.nals, p.rtp); err != nil {
-			return err
+			return false, err
 		}
 	}
 	var captured time.Time
@@ -56,8 +59,36 @@ func (st *stream) greet(s *gortsplib.ServerSession, maxAge time.Duration) error 
 	for _, p := range pictures {
 		captured = p.ntp
 		if err := sender.write(p.nals, p.rtp); err != nil {
-			return fmt.Errorf("write newest pictures: %w", err)
+			return false, fmt.Errorf("write newest pictures: %w", err)
 		}
 	}
-	return nil
+	return false, nil
+}
+
+// joined notes that a session to which a report is owed plays now, or will not.
+func (st *stream) joined() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.joining--
+	st.owes = true
+}
+
+// introduce sends a sender report ahead of a picture if there may be a session that has had none: from greet, since
+// when the library may send to it at any moment, to one picture after joined. All viewers of the stream get it. The
+// caller holds mu.
+func (st *stream) introduce(timestamp uint32) {
+	out := st.out.Load()
+	if out == nil || st.joining == 0 && !st.owes {
+		return
+	}
+	st.owes = false
+	if err := out.WritePacketRTCP(st.media, st.report(out, timestamp, st.ntp)); err != nil {
+		st.log.Warn("write sender report", "err", err)
+	}
+}
+
+// report says that what was captured at a wall-clock time has an RTP timestamp.
+func (st *stream) report(out *gortsplib.ServerStream, timestamp uint32, captured time.Time) *rtcp.SenderReport {
+	ssrc := out.Stats().Medias[st.media].Formats[st.format].LocalSSRC
+	return &rtcp.SenderReport{SSRC: ssrc, NTPTime: ntpTime(captured), RTPTime: timestamp}
 }

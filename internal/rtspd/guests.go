@@ -2,65 +2,87 @@ package rtspd
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"time"
 )
 
 const (
-	// maxConns is how many connections may be open at once. More viewers than any network of a camera can carry fit;
-	// without a bound a stranger could use up the memory or the file descriptors.
-	maxConns = 256
+	// maxIdle is how many connections may be open without playing: together with what one of them can send (see lane)
+	// it bounds the memory that strangers can use up.
+	maxIdle = 192
 
-	// maxIdle is how many connections from one address may be open without playing. It lets a recorder with dozens
-	// of viewers in one host start them all at once, and no single host can take all of maxConns before it has shown
-	// who it is.
-	maxIdle = 64
+	// maxIdleFrom is how many of those one address may have. It lets a recorder with dozens of viewers in one host
+	// start them all at once.
+	maxIdleFrom = 64
 
 	// idleTime is how long a connection that does not play may send nothing. No player pauses for so long between two
 	// requests, unless it asks a person for the password.
 	idleTime = 10 * time.Second
 )
 
-var (
-	errFull        = errors.New("too many connections")
-	errFullAddress = errors.New("too many connections from one address that do not play")
-)
+var errReplaced = errors.New("too many connections that do not play")
 
-// guests bounds how many connections are open, and for how long one may be idle: to play nothing, and to wait for
-// nothing but its own next request. The library's idle timeout cannot be that short, because it is for those that
-// play as well, some of which send nothing but a keep-alive each half minute.
+// guests bounds how many connections are open without playing, and for how long one may be idle: to play nothing, and
+// to wait for nothing but its own next request. The library's idle timeout cannot be that short, because it is for those
+// that play as well, some of which send nothing but a keep-alive each half minute.
+//
+// One more than there may be is not refused: whoever has been idle for longest goes, of the address that has the most. A
+// player comes and plays within a moment, so that a crowd that says nothing does not keep it out.
 type guests struct {
 	limit time.Duration // idleTime, but in tests
 
 	mu   sync.Mutex
-	open int
-	idle map[string]int // of those that do not play, by address
+	all  int                 // that do not play
+	idle map[string][]*guest // the same by address, the longest idle first
 }
 
 // guest is one open connection. Its fields are guarded by guests.mu.
 type guest struct {
 	from    string
 	playing bool
+	gone    bool
 	timer   *time.Timer // shows the guest out
+	out     func(error)
 }
 
 func newGuests(limit time.Duration) *guests {
-	return &guests{limit: limit, idle: make(map[string]int)}
+	return &guests{limit: limit, idle: make(map[string][]*guest)}
 }
 
-// enter takes a new connection from an address. If it is idle for too long, out is called, which must not block.
-func (g *guests) enter(from string, out func()) (*guest, error) {
+// enter takes a new connection from an address. If it is idle for too long, or has to make room, out is called, which
+// must not block.
+func (g *guests) enter(from string, out func(error)) *guest {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
-	case g.open >= maxConns:
-		return nil, errFull
-	case g.idle[from] >= maxIdle:
-		return nil, errFullAddress
+	case len(g.idle[from]) >= maxIdleFrom:
+		g.replace(from)
+	case g.all >= maxIdle:
+		g.replace(g.busiest())
 	}
-	g.open++
-	g.idle[from]++
-	return &guest{from: from, timer: time.AfterFunc(g.limit, out)}, nil
+	v := &guest{from: from, out: out}
+	v.timer = time.AfterFunc(g.limit, func() { out(nil) })
+	g.stand(v)
+	return v
+}
+
+// replace shows out who has been idle for longest of an address. The caller holds mu.
+func (g *guests) replace(from string) {
+	v := g.idle[from][0]
+	g.forget(v)
+	v.out(errReplaced)
+}
+
+// busiest is the address with the most idle guests. The caller holds mu.
+func (g *guests) busiest() string {
+	found := ""
+	for from, idle := range g.idle {
+		if len(idle) > len(g.idle[found]) {
+			found = from
+		}
+	}
+	return found
 }
 
 // ask notes that a request has come: from now on the guest waits for us.
@@ -75,15 +97,15 @@ func (g *guests) ask(v *guest) {
 func (g *guests) answer(v *guest, playing bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if playing != v.playing {
-		v.playing = playing
-		if playing {
-			g.stand(v.from, -1)
-		} else {
-			g.stand(v.from, 1)
-		}
+	if v.gone {
+		return
 	}
+	if !v.playing {
+		g.sit(v)
+	}
+	v.playing = playing
 	if !playing {
+		g.stand(v) // now as the last
 		v.timer.Reset(g.limit)
 	}
 }
@@ -92,17 +114,33 @@ func (g *guests) answer(v *guest, playing bool) {
 func (g *guests) leave(v *guest) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.forget(v)
+}
+
+// forget is leave. The caller holds mu.
+func (g *guests) forget(v *guest) {
+	if v.gone {
+		return
+	}
+	v.gone = true
 	v.timer.Stop()
-	g.open--
 	if !v.playing {
-		g.stand(v.from, -1)
+		g.sit(v)
 	}
 }
 
-// stand counts those that do not play. The caller holds mu.
-func (g *guests) stand(from string, n int) {
-	g.idle[from] += n
-	if g.idle[from] == 0 {
-		delete(g.idle, from)
+// stand counts one that does not play. The caller holds mu.
+func (g *guests) stand(v *guest) {
+	g.all++
+	g.idle[v.from] = append(g.idle[v.from], v)
+}
+
+// sit takes back stand. The caller holds mu.
+func (g *guests) sit(v *guest) {
+	g.all--
+	i := slices.Index(g.idle[v.from], v)
+	g.idle[v.from] = slices.Delete(g.idle[v.from], i, i+1)
+	if len(g.idle[v.from]) == 0 {
+		delete(g.idle, v.from)
 	}
 }

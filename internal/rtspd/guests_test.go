@@ -3,6 +3,7 @@ package rtspd
 import (
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"strings"
 	"testing"
@@ -42,10 +43,7 @@ func TestGuestIsShownOut(t *testing.T) {
 				began := time.Now()
 				var out time.Duration
 				g := newGuests(idleTime)
-				v, err := g.enter("192.0.2.1", func() { out = time.Since(began) })
-				if err != nil {
-					t.Fatal(err)
-				}
+				v := g.enter("192.0.2.1", func(error) { out = time.Since(began) })
 				for _, s := range tt.steps {
 					<-time.After(time.Duration(s.at)*time.Second - time.Since(began))
 					s.do(g, v)
@@ -110,22 +108,24 @@ func TestSilentConnectionIsClosed(t *testing.T) {
 
 // TestOneAddressLeavesRoom: silent connections of one address do not keep others out, nor its own viewers in.
 func TestOneAddressLeavesRoom(t *testing.T) {
-	s := run(t, Config{})
+	s := run(t, Config{MaxReaders: 128})
 	s.Sink("hqstream")(tiny(t)[0])
 	const host, other = "127.0.0.2", "127.0.0.3"
 	for range 100 { // viewers are not counted
 		from(t, s, host).play(s)
 	}
-	var last *rawClient
-	for range maxIdle {
-		last = from(t, s, host)
-		if res := last.do(base.Options, url(t, s, "/hqstream")); res.StatusCode != 200 {
+	idle := make([]*rawClient, maxIdleFrom)
+	for i := range idle {
+		idle[i] = from(t, s, host)
+		if res := idle[i].do(base.Options, url(t, s, "/hqstream")); res.StatusCode != 200 {
 			t.Fatalf("OPTIONS: got %d", res.StatusCode)
 		}
 	}
-	from(t, s, host).closed()
-	if got := s.Stats("hqstream").Readers; got != 100 {
-		t.Errorf("readers: got %d, want 100", got)
+	idle[0].do(base.Options, url(t, s, "/hqstream"))
+	from(t, s, host).play(s)
+	idle[1].closed() // the one that has said nothing for longest
+	if got := s.Stats("hqstream").Readers; got != 101 {
+		t.Errorf("readers: got %d, want 101", got)
 	}
 
 	theirs := from(t, s, other)
@@ -140,26 +140,53 @@ func TestOneAddressLeavesRoom(t *testing.T) {
 	theirs.do(base.Teardown, url(t, s, "/hqstream"), "Session", session)
 	eventually(t, "a viewer that ended its session is idle", func() bool { return s.idle(other) == 1 })
 
-	last.net.Close()
-	eventually(t, "a connection has gone", func() bool { return s.idle(host) == maxIdle-1 })
-	from(t, s, host).play(s)
+	before := s.idle(host)
+	idle[2].net.Close()
+	eventually(t, "a connection has gone", func() bool { return s.idle(host) == before-1 })
 }
 
 func (s *Server) idle(address string) int {
 	s.guests.mu.Lock()
 	defer s.guests.mu.Unlock()
-	return s.guests.idle[address]
+	return len(s.guests.idle[address])
 }
 
-func TestTooManyConnections(t *testing.T) {
-	s := run(t, Config{})
-	for i := range maxConns {
-		c := from(t, s, net.IPv4(127, 0, 0, byte(2+i/maxIdle)).String())
-		if res := c.do(base.Options, url(t, s, "/hqstream")); res.StatusCode != 200 {
-			t.Fatalf("OPTIONS: got %d", res.StatusCode)
-		}
+// TestGuestsMakeRoom fills the place for connections that do not play from several addresses: one more takes the place
+// of the longest idle one of the busiest address.
+func TestGuestsMakeRoom(t *testing.T) {
+	g := newGuests(idleTime)
+	closed := make(map[string]int)
+	enter := func(from, name string) *guest { return g.enter(from, func(error) { closed[name]++ }) }
+	const quiet = 10
+	few := make([]*guest, quiet)
+	for i := range few {
+		few[i] = enter("few", "few")
 	}
-	dial(t, s).closed()
+	enter("many", "first of many")
+	second := enter("many", "second of many")
+	for i := range maxIdle - quiet - 2 {
+		enter([]string{"many", "more", "most"}[i%3], "other")
+	}
+	if g.all != maxIdle || len(closed) != 0 {
+		t.Fatalf("%d guests and %v closed, want %d and none", g.all, closed, maxIdle)
+	}
+	if len(g.idle["many"]) <= len(g.idle["most"]) {
+		t.Fatal("the busiest address is not the one that this test is about")
+	}
+	enter("new", "new")
+	enter("new", "new")
+	if want := map[string]int{"first of many": 1, "other": 1}; !maps.Equal(closed, want) && !maps.Equal(closed, map[string]int{"first of many": 1, "second of many": 1}) {
+		t.Errorf("closed %v, want %v", closed, want)
+	}
+	if g.all != maxIdle {
+		t.Errorf("%d guests, want %d", g.all, maxIdle)
+	}
+	g.leave(second)
+	g.leave(few[0])
+	g.leave(few[0])
+	if got := len(g.idle["few"]); got != quiet-1 {
+		t.Errorf("%d of few, want %d", got, quiet-1)
+	}
 }
 
 // TestGuestsAreCounted holds that nothing is left of connections that came and went in every way.
@@ -177,7 +204,7 @@ func TestGuestsAreCounted(t *testing.T) {
 		eventually(t, "all have gone", func() bool {
 			s.guests.mu.Lock()
 			defer s.guests.mu.Unlock()
-			return s.guests.open == 0 && len(s.guests.idle) == 0
+			return s.guests.all == 0 && len(s.guests.idle) == 0
 		})
 	})
 }

@@ -1,8 +1,9 @@
 package rtspd
 
 import (
-	"crypto/tls"
+	"context"
 	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"strconv"
@@ -12,7 +13,6 @@ import (
 	"github.com/bluenviron/gortsplib/v5"
 	"github.com/bluenviron/gortsplib/v5/pkg/base"
 	"github.com/bluenviron/gortsplib/v5/pkg/headers"
-	"github.com/bluenviron/gortsplib/v5/pkg/liberrors"
 )
 
 // allowed are the methods that a viewer needs.
@@ -20,14 +20,16 @@ const allowed = "OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, GET_PARAMETER, TEARDOWN"
 
 // handler answers gortsplib's callbacks for one Run.
 type handler struct {
-	s    *Server
-	done <-chan struct{} // closed when the server is to end
+	s   *Server
+	ctx context.Context // of Run
 }
 
 // caller is the user data of a connection. OnRequest and OnResponse run in the connection's goroutine, and the calls
 // between them happen while that waits for them.
 type caller struct {
-	guest *guest // nil if refused
+	guest *guest
+	lane  *lane // nil in a tunnel
+	visitor
 	request
 }
 
@@ -36,39 +38,42 @@ type request struct {
 	method base.Method
 	stream *stream // named by the request; nil if none
 	began  bool    // the session has just begun to play stream
+	owed   bool    // and has no sender report yet
 }
 
 func ok() *base.Response { return &base.Response{StatusCode: base.StatusOK} }
 
 // OnConnOpen implements gortsplib.ServerHandlerOnConnOpen.
 func (h *handler) OnConnOpen(ctx *gortsplib.ServerHandlerOnConnOpenCtx) {
-	remote := ctx.Conn.NetConn().RemoteAddr()
-	guest, err := h.s.guests.enter(remote.(*net.TCPAddr).IP.String(), ctx.Conn.Close)
-	if err != nil {
-		h.s.log.Warn("connection refused", "remote", remote, "err", err)
-		ctx.Conn.Close()
+	conn := ctx.Conn
+	remote := conn.NetConn().RemoteAddr().(*net.TCPAddr)
+	c := &caller{visitor: visitor{remote: remote.String()}}
+	if c.lane, _ = conn.NetConn().(*lane); c.lane != nil {
+		c.secure = c.lane.secure
 	}
-	ctx.Conn.SetUserData(&caller{guest: guest})
+	c.guest = h.s.guests.enter(remote.IP.String(), func(reason error) {
+		if missed, ok := h.s.crowded.now(); ok && reason != nil {
+			h.s.log.Warn("connection closed", "remote", remote, "reason", reason, "more", missed)
+		}
+		conn.Close()
+	})
+	conn.SetUserData(c)
 }
 
 // OnConnClose implements gortsplib.ServerHandlerOnConnClose.
 func (h *handler) OnConnClose(ctx *gortsplib.ServerHandlerOnConnCloseCtx) {
-	if guest := current(ctx.Conn).guest; guest != nil {
-		h.s.guests.leave(guest)
-	}
+	h.s.guests.leave(current(ctx.Conn).guest)
 }
 
 // OnRequest implements gortsplib.ServerHandlerOnRequest.
 func (h *handler) OnRequest(conn *gortsplib.ServerConn, req *base.Request) {
 	c := current(conn)
 	c.request = request{method: req.Method}
-	if c.guest != nil {
-		h.s.guests.ask(c.guest)
-	}
+	h.s.guests.ask(c.guest)
 	if req.Method == base.Setup {
 		// The library makes every GStreamer wait for a second here, because of a fault in its publisher.
 		delete(req.Header, "User-Agent")
-		if isTLS(conn) {
+		if c.secure {
 			offerInterleaved(req.Header)
 		}
 	}
@@ -91,12 +96,9 @@ func offerInterleaved(h base.Header) {
 func (h *handler) OnDescribe(ctx *gortsplib.ServerHandlerOnDescribeCtx) (
 	*base.Response, *gortsplib.ServerStream, error,
 ) {
-	if !h.known(ctx.Conn, ctx.Request) {
-		return unauthorized(), nil, liberrors.ErrServerAuth{}
-	}
-	st := h.find(ctx.Path)
+	st, res, err := h.admit(ctx.Conn, ctx.Request, ctx.Path)
 	if st == nil {
-		return h.notFound(), nil, nil
+		return res, nil, err
 	}
 	timeout := time.NewTimer(h.s.wait)
 	defer timeout.Stop()
@@ -104,7 +106,7 @@ func (h *handler) OnDescribe(ctx *gortsplib.ServerHandlerOnDescribeCtx) (
 	case <-st.ready:
 	case <-timeout.C:
 		return unavailable(), nil, nil
-	case <-h.done:
+	case <-h.ctx.Done():
 		return unavailable(), nil, nil
 	}
 	out := st.out.Load()
@@ -115,28 +117,54 @@ func (h *handler) OnDescribe(ctx *gortsplib.ServerHandlerOnDescribeCtx) (
 	return ok(), out, nil
 }
 
+// admit returns the stream of a path to somebody who may watch it, else how to answer.
+func (h *handler) admit(conn *gortsplib.ServerConn, req *base.Request, path string) (*stream, *base.Response, error) {
+	if res, err := h.s.door.admit(h.ctx, &current(conn).visitor, req); res != nil {
+		return nil, res, err
+	}
+	st := h.find(path)
+	if st == nil {
+		return nil, h.notFound(), nil
+	}
+	return st, nil, nil
+}
+
 // OnSetup implements gortsplib.ServerHandlerOnSetup.
 func (h *handler) OnSetup(ctx *gortsplib.ServerHandlerOnSetupCtx) (
 	*base.Response, *gortsplib.ServerStream, error,
 ) {
-	if !h.known(ctx.Conn, ctx.Request) {
-		return unauthorized(), nil, liberrors.ErrServerAuth{}
+	st, res, err := h.admit(ctx.Conn, ctx.Request, ctx.Path)
+	if st == nil {
+		return res, nil, err
 	}
-	st := h.find(ctx.Path)
-	if st == nil || !firstTrack(ctx.Request.URL) {
+	c := current(ctx.Conn)
+	out := st.out.Load()
+	switch {
+	case !firstTrack(ctx.Request.URL):
 		return h.notFound(), nil, nil
-	}
-	if ctx.Transport.Protocol != gortsplib.ProtocolTCP && isTLS(ctx.Conn) {
+	case ctx.Transport.Protocol != gortsplib.ProtocolTCP && c.secure:
 		return &base.Response{
 			StatusCode:    base.StatusUnsupportedTransport,
 			StatusMessage: "Unsupported Transport (over RTSPS only interleaved, which is encrypted)",
 		}, nil, nil
-	}
-	out := st.out.Load()
-	if out == nil {
+	case out == nil:
 		return unavailable(), nil, nil
+	case !h.s.viewers.seat(ctx.Session, st, c.remote):
+		return h.full(st, c.remote), nil, nil
 	}
 	return ok(), out, nil
+}
+
+// full refuses a viewer for whom there is no place.
+func (h *handler) full(st *stream, remote string) *base.Response {
+	st.refused.Add(1)
+	if missed, ok := h.s.crowded.now(); ok {
+		st.log.Warn("viewer refused, all places are taken", "remote", remote, "max_readers", h.s.viewers.limit, "more", missed)
+	}
+	return &base.Response{
+		StatusCode:    base.StatusNotEnoughBandwidth,
+		StatusMessage: fmt.Sprintf("Not Enough Bandwidth (all %d places for viewers are taken)", h.s.viewers.limit),
+	}
 }
 
 // OnPlay implements gortsplib.ServerHandlerOnPlay. The library has made the session's queue, but sends to it only
@@ -146,16 +174,23 @@ func (h *handler) OnPlay(ctx *gortsplib.ServerHandlerOnPlayCtx) (*base.Response,
 	if st == nil {
 		return h.notFound(), nil
 	}
-	remote := ctx.Conn.NetConn().RemoteAddr().String()
-	if !h.s.viewers.play(ctx.Session, st, remote) {
+	c := current(ctx.Conn)
+	l := c.lane
+	if ctx.Session.Transport().Protocol != gortsplib.ProtocolTCP {
+		l = nil
+	}
+	if !h.s.viewers.play(ctx.Session, l) {
 		return ok(), nil
 	}
-	if err := st.greet(ctx.Session, h.s.fresh); err != nil {
-		st.log.Warn("greet viewer", "remote", remote, "err", err)
+	if l != nil {
+		l.begin(st)
 	}
-	r := current(ctx.Conn)
-	r.stream, r.began = st, true
-	st.log.Info("viewer joined", "remote", remote, "transport", transportName(ctx.Session))
+	var err error
+	if c.owed, err = st.greet(ctx.Session, h.s.fresh); err != nil {
+		st.log.Warn("greet viewer", "remote", c.remote, "err", err)
+	}
+	c.stream, c.began = st, true
+	st.log.Info("viewer joined", "remote", c.remote, "transport", transportName(ctx.Conn, ctx.Session))
 	return ok(), nil
 }
 
@@ -173,6 +208,8 @@ func (h *handler) OnResponse(conn *gortsplib.ServerConn, res *base.Response) {
 		res.StatusCode = base.StatusMethodNotAllowed
 		res.StatusMessage = "Method Not Allowed (this camera can be watched, not published to)"
 		res.Header["Allow"] = base.HeaderValue{allowed}
+	case res.StatusCode == base.StatusUnauthorized:
+		delete(res.Header, "Session") // of a SETUP
 	case res.StatusCode != base.StatusOK:
 	case r.method == base.Describe && r.stream != nil:
 		res.Body = appendFrameRate(res.Body, r.stream.rate)
@@ -181,24 +218,31 @@ func (h *handler) OnResponse(conn *gortsplib.ServerConn, res *base.Response) {
 		// Only here does the library send to the session, so that the picture we ask for cannot come too early.
 		r.stream.keys.want(time.Now())
 	}
+	if r.owed {
+		r.stream.joined()
+	}
 	// Some players keep the connection while they ask a person for the password: the library's idle timeout, 60 s, is
 	// enough then.
-	if r.guest != nil && res.StatusCode != base.StatusUnauthorized {
+	if res.StatusCode != base.StatusUnauthorized {
 		h.s.guests.answer(r.guest, h.s.viewers.joined(conn.Session()))
 	}
 }
 
 // OnStreamWriteError implements gortsplib.ServerHandlerOnStreamWriteError. It is called from within the stream's
-// write, for every packet that found a viewer's queue full. The session is closed at the first: what followed would
-// be a broken group of pictures. Close does not wait.
+// write, for every packet that found a viewer's queue full. A viewer whose lane cannot leave out pictures is sent away
+// at the first: what followed would be a broken group of pictures. Close does not wait.
 func (h *handler) OnStreamWriteError(ctx *gortsplib.ServerHandlerOnStreamWriteErrorCtx) {
+	if h.s.viewers.leavesOut(ctx.Session) {
+		return
+	}
 	ctx.Session.Close()
 	h.dropped(ctx.Session, ctx.Error)
 }
 
 // OnSessionClose implements gortsplib.ServerHandlerOnSessionClose.
 func (h *handler) OnSessionClose(ctx *gortsplib.ServerHandlerOnSessionCloseCtx) {
-	if timeout, is := errors.AsType[net.Error](ctx.Error); is && timeout.Timeout() {
+	timeout, is := errors.AsType[net.Error](ctx.Error)
+	if is && timeout.Timeout() || errors.Is(ctx.Error, errHalfPicture) {
 		h.dropped(ctx.Session, ctx.Error)
 	}
 	if v := h.s.viewers.remove(ctx.Session); v != nil {
@@ -224,21 +268,6 @@ func (h *handler) dropped(s *gortsplib.ServerSession, err error) {
 // find returns the stream of a path, with or without slashes around it, or nil.
 func (h *handler) find(path string) *stream { return h.s.streams[strings.Trim(path, "/")] }
 
-// known says whether a request comes from somebody who may watch. The library answers the first request, which cannot
-// know the challenge yet, with it, and closes the connection after a wrong answer.
-func (h *handler) known(conn *gortsplib.ServerConn, req *base.Request) bool {
-	if len(h.s.users) == 0 {
-		return true
-	}
-	found := false
-	for _, u := range h.s.users {
-		found = conn.VerifyCredentials(req, u.Name, u.Password) || found
-	}
-	return found
-}
-
-func unauthorized() *base.Response { return &base.Response{StatusCode: base.StatusUnauthorized} }
-
 func (h *handler) notFound() *base.Response {
 	var names []string
 	for name := range h.s.streams {
@@ -261,15 +290,17 @@ func unavailable() *base.Response {
 
 func current(conn *gortsplib.ServerConn) *caller { return conn.UserData().(*caller) }
 
-// isTLS says whether a connection came by TLS and is no tunnel, over which the library allows no UDP anyway.
-func isTLS(conn *gortsplib.ServerConn) bool {
-	_, is := conn.NetConn().(*tls.Conn)
-	return is
-}
-
-func transportName(s *gortsplib.ServerSession) string {
-	if t := s.Transport(); t != nil && t.Protocol == gortsplib.ProtocolUDP {
+// transportName is what the log calls the way to a viewer.
+func transportName(conn *gortsplib.ServerConn, s *gortsplib.ServerSession) string {
+	switch t := s.Transport().Protocol; {
+	case t == gortsplib.ProtocolUDP:
 		return "udp"
+	case t == gortsplib.ProtocolUDPMulticast:
+		return "multicast"
+	case conn.Transport().Tunnel != gortsplib.TunnelNone:
+		return "tunnel"
+	case current(conn).secure:
+		return "tls"
 	}
 	return "tcp"
 }

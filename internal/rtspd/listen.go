@@ -20,6 +20,9 @@ const (
 	// so it is kept to the data of a second or two; the kernel's own limit is 4 MB.
 	sendBuffer = 256 << 10
 
+	// unsent is how many bytes of it may be those that have not been sent once. What is lost is sent again from the rest.
+	unsent = 128 << 10
+
 	// acceptPause is how long nothing is accepted after the kernel had no room for another connection.
 	acceptPause = 100 * time.Millisecond
 )
@@ -130,7 +133,7 @@ func (s *sockets) acceptFrom(l net.Listener) {
 			}
 		}
 		select {
-		case s.accepted <- conn:
+		case s.accepted <- newLane(conn):
 		case <-s.closed:
 			conn.Close()
 			return
@@ -227,6 +230,7 @@ func (l sizedListener) Accept() (net.Conn, error) {
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetWriteBuffer(sendBuffer) // a connection that is already gone says so on its first read
+		boundUnsent(tcp, unsent)
 	}
 	return conn, nil
 }

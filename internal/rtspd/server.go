@@ -1,6 +1,7 @@
 package rtspd
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -8,13 +9,14 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"regexp"
 	"time"
 
 	"github.com/bluenviron/gortsplib/v5"
-	"github.com/bluenviron/gortsplib/v5/pkg/auth"
 
 	"github.com/camkrazy/camkrazy/internal/camera"
+	"github.com/camkrazy/camkrazy/internal/throttle"
 )
 
 const (
@@ -27,9 +29,12 @@ const (
 	// writeQueue is how many packets may wait for one viewer: about 1.5 s at 8 Mbit/s and 1.5 MB at most.
 	writeQueue = 1024
 
-	// writeTimeout ends the session of a viewer whose connection takes no byte for so long. A stream of a low rate
-	// would need much longer to fill the queue.
-	writeTimeout = 5 * time.Second
+	// writeTimeout ends the session of a viewer whose connection takes nothing for so long.
+	writeTimeout = 10 * time.Second
+
+	// DefaultMaxReaders is more than a recorder and a household have, and as many as fit the memory of the smallest
+	// board if all of them are slow.
+	DefaultMaxReaders = 32
 )
 
 // Config describes a server.
@@ -42,12 +47,25 @@ type Config struct {
 	TLSListen string
 	TLS       *tls.Config
 
+	// Multicast is the group and port of the RTP of the first stream, whose RTCP is at the next port; the other streams
+	// have the groups after it. It is sent while somebody has asked for it. The zero value is no multicast.
+	Multicast netip.AddrPort
+
 	// Streams are the streams to serve, at least one, with different names.
 	Streams []StreamConfig
 
-	// Users may watch; none means that everybody may. They prove who they are by digest authentication (RFC 7616), so
-	// that no password crosses the network.
+	// Users may watch; none means that everybody may. They prove who they are by digest authentication (RFC 7616, with
+	// SHA-256 or MD5), so that no password crosses the network, and over TLS also by basic (RFC 7617).
 	Users []User
+
+	// BasicAuth lets users show their password as it is in plain RTSP too, for players that know no digest.
+	BasicAuth bool
+
+	// Throttle slows down who guesses passwords; nil: the server has its own.
+	Throttle *throttle.Throttle
+
+	// MaxReaders is how many sessions may be set up at once, of all streams together; 0: [DefaultMaxReaders].
+	MaxReaders int
 
 	// Logger is told of viewers that come and go; nil discards.
 	Logger *slog.Logger
@@ -74,7 +92,9 @@ type StreamConfig struct {
 // StreamStats are the counters of one stream since New.
 type StreamStats struct {
 	Readers     int       // sessions that play now
-	ReaderDrops uint64    // sessions ended because the viewer was too slow
+	ReaderDrops uint64    // sessions ended because the viewer took nothing for too long
+	ReaderSkips uint64    // times that a slow viewer lost pictures until the next IDR picture
+	Refused     uint64    // sessions refused because there were MaxReaders
 	Frames      uint64    // pictures from the camera, watched or not
 	KeyFrames   uint64    // IDR pictures among them
 	Bytes       uint64    // of NAL units in them
@@ -88,13 +108,16 @@ type Server struct {
 	tls     *tls.Config // nil if secure is empty
 	log     *slog.Logger
 	streams map[string]*stream
-	users   []User
+	door    *door
 	viewers *viewers
+	crowded rarely // to say that there are too many of them
 	guests  *guests
 	wait    time.Duration // describeWait, but in tests
 	fresh   time.Duration // greetAge, but in tests
 	queue   int           // writeQueue, but in tests
+	stalled time.Duration // writeTimeout, but in tests
 	sockets *sockets      // from Listen, until Run takes them
+	groups  groups
 }
 
 func (cfg *Config) checkAddresses() error {
@@ -124,21 +147,23 @@ func New(cfg Config) (*Server, error) {
 		listen:  cfg.Listen,
 		secure:  cfg.TLSListen,
 		tls:     cfg.TLS,
-		users:   cfg.Users,
 		log:     cfg.Logger,
 		streams: make(map[string]*stream),
-		viewers: &viewers{sessions: make(map[*gortsplib.ServerSession]*viewer)},
+		viewers: newViewers(cmp.Or(cfg.MaxReaders, DefaultMaxReaders)),
 		guests:  newGuests(idleTime),
 		wait:    describeWait,
 		fresh:   greetAge,
 		queue:   writeQueue,
+		stalled: writeTimeout,
+		groups:  groups{cfg.Multicast},
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.door = newDoor(cfg, s.log)
 	valid := regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
 	clock := newClock(rand.Uint32())
-	for _, sc := range cfg.Streams {
+	for i, sc := range cfg.Streams {
 		switch {
 		case !valid.MatchString(sc.Name):
 			return nil, fmt.Errorf("rtsp: stream name %q: only letters, digits, '-', '_' and '.'", sc.Name)
@@ -150,6 +175,7 @@ func New(cfg Config) (*Server, error) {
 			ask = func() { cfg.KeyFrame(sc.Name) }
 		}
 		s.streams[sc.Name] = newStream(sc, s.log, clock, s.viewers, ask)
+		s.streams[sc.Name].index = i
 	}
 	return s, nil
 }
@@ -197,7 +223,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	defer srv.Close()
 	for _, st := range s.streams {
-		if err := st.open(srv); err != nil {
+		if err := st.open(srv, s.groups); err != nil {
 			return err
 		}
 		defer st.close()
@@ -221,10 +247,14 @@ func (s *Server) library(ctx context.Context) *gortsplib.Server {
 		RTSPAddress:    s.sockets.Addr().String(),
 		UDPRTPAddress:  rtp,
 		UDPRTCPAddress: rtcp,
+
+		MulticastIPRange:  s.groups.network(),
+		MulticastRTPPort:  int(s.groups.first.Port()),
+		MulticastRTCPPort: s.groups.rtcpPort(),
+
 		WriteQueueSize: s.queue,
-		WriteTimeout:   writeTimeout,
-		Handler:        &handler{s: s, done: ctx.Done()},
-		AuthMethods:    []auth.VerifyMethod{auth.VerifyMethodDigestSHA256, auth.VerifyMethodDigestMD5},
+		WriteTimeout:   s.stalled,
+		Handler:        &handler{s: s, ctx: ctx},
 		Listen:         func(string, string) (net.Listener, error) { return s.sockets, nil },
 		ListenPacket: func(_, address string) (net.PacketConn, error) {
 			if address == rtp {

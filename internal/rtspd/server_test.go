@@ -349,57 +349,6 @@ func TestTimeRunsBackwards(t *testing.T) {
 	}
 }
 
-// TestSlowReader has a viewer that reads nothing beside one that does.
-func TestSlowReader(t *testing.T) {
-	s := run(t, Config{}, func(s *Server) { s.queue = 256 })
-	sps, pps := nal(0x67, 20), nal(0x68, 5)
-	sink := s.Sink("hqstream")
-	var pts time.Duration
-	put := func(size int) time.Duration {
-		pts += 33 * time.Millisecond
-		began := time.Now()
-		sink(camera.AccessUnit{NALs: [][]byte{sps, pps, nal(0x65, size)}, PTS: pts, IDR: true})
-		return time.Since(began)
-	}
-	put(1000)
-
-	slow := dial(t, s)
-	if err := slow.net.(*net.TCPConn).SetReadBuffer(4096); err != nil {
-		t.Fatal(err)
-	}
-	res := slow.do(base.Setup, url(t, s, "/hqstream/trackID=0"), "Transport", overTCP)
-	session, _, _ := strings.Cut(res.Header["Session"][0], ";")
-	slow.do(base.Play, url(t, s, "/hqstream"), "Session", session)
-	good := watch(t, s, "/hqstream", gortsplib.ProtocolTCP)
-	if got := s.Stats("hqstream").Readers; got != 2 {
-		t.Fatalf("readers: got %d, want 2", got)
-	}
-
-	var longest time.Duration
-	sent := 0
-	eventually(t, "the slow viewer is dropped", func() bool {
-		longest = max(longest, put(50_000))
-		sent++
-		want := s.streams["hqstream"].clock.rtp(pts)
-		for good.nextUnits(t, 1)[0].time != want {
-			t.Error("the other viewer lost a picture")
-		}
-		return s.Stats("hqstream").ReaderDrops > 0
-	})
-	eventually(t, "the slow viewer's session is gone", func() bool { return s.Stats("hqstream").Readers == 1 })
-	for range 3 {
-		put(50_000)
-		good.nextUnits(t, 1)
-	}
-	if got := s.Stats("hqstream"); got.ReaderDrops != 1 || got.Readers != 1 {
-		t.Errorf("got %d readers, %d drops, want 1, 1", got.Readers, got.ReaderDrops)
-	}
-	if longest >= writeTimeout {
-		t.Errorf("the camera waited %v for a viewer", longest)
-	}
-	t.Logf("dropped after %d pictures; longest write %v", sent, longest)
-}
-
 // openFiles counts this process's file descriptors.
 func openFiles(t testing.TB) int {
 	t.Helper()

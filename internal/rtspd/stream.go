@@ -20,6 +20,7 @@ import (
 // stream is one path: it takes access units from the camera and hands packets to gortsplib.
 type stream struct {
 	name    string
+	index   int     // among the streams
 	rate    float64 // nominal pictures per second, 0 = not known
 	log     *slog.Logger
 	clock   *clock
@@ -33,8 +34,9 @@ type stream struct {
 	ready chan struct{}
 
 	frames, keyFrames, bytes atomic.Uint64
-	drops                    atomic.Uint64
-	lastWrite                atomic.Int64 // unix nanoseconds, 0 = never
+	drops, skips, refused    atomic.Uint64
+	newest                   atomic.Uint32 // RTP timestamp of the newest picture
+	lastWrite                atomic.Int64  // unix nanoseconds, 0 = never
 
 	// mu makes one writer of the camera's goroutines, of which a rebuilt pipeline brings new ones. It is held while
 	// packets go to gortsplib, so OnStreamWriteError, which is called from there, must not take it.
@@ -43,6 +45,8 @@ type stream struct {
 	nals    [][]byte  // scratch for an access unit that lacked its parameter sets
 	ntp     time.Time // capture time of the access unit being written
 	last    recent
+	joining int  // sessions that are about to play and have no sender report yet
+	owes    bool // one of them plays now
 
 	out atomic.Pointer[gortsplib.ServerStream] // nil while not serving
 }
@@ -65,12 +69,14 @@ func newStream(sc StreamConfig, log *slog.Logger, c *clock, v *viewers, ask func
 }
 
 // open begins to serve the stream on srv.
-func (st *stream) open(srv *gortsplib.Server) error {
+func (st *stream) open(srv *gortsplib.Server, g groups) error {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	out := &gortsplib.ServerStream{
 		Server: srv,
 		Desc:   &description.Session{Title: sessionName, Medias: []*description.Media{st.media}},
+
+		MulticastParams: g.params(st.media, st.index),
 	}
 	if err := out.Initialize(); err != nil {
 		return fmt.Errorf("open stream %s: %w", st.name, err)
@@ -118,12 +124,25 @@ func (st *stream) write(au camera.AccessUnit) {
 
 	st.ntp = st.clock.captured(au.PTS)
 	timestamp := st.clock.rtp(au.PTS)
+	st.newest.Store(timestamp)
 	if st.viewers.playing(st) > 0 {
+		st.introduce(timestamp)
 		if err := st.packets.write(nals, timestamp); err != nil {
 			st.log.Warn("write access unit", "err", err)
 		}
 	}
 	st.last.keep(nals, au, timestamp, st.ntp)
+}
+
+// behind is how long before the newest picture one with the RTP timestamp at was taken.
+func (st *stream) behind(at uint32) time.Duration {
+	return time.Duration(int32(st.newest.Load()-at)) * time.Second / clockRate
+}
+
+// skipped counts a viewer that was too slow and gets nothing until the next IDR picture, and asks for that.
+func (st *stream) skipped() {
+	st.skips.Add(1)
+	st.keys.want(time.Now())
 }
 
 // emit hands one packet to all viewers.
@@ -215,6 +234,8 @@ func (st *stream) stats() StreamStats {
 	s := StreamStats{
 		Readers:     st.viewers.playing(st),
 		ReaderDrops: st.drops.Load(),
+		ReaderSkips: st.skips.Load(),
+		Refused:     st.refused.Load(),
 		Frames:      st.frames.Load(),
 		KeyFrames:   st.keyFrames.Load(),
 		Bytes:       st.bytes.Load(),

@@ -45,8 +45,6 @@ func TestUsersWatch(t *testing.T) {
 // TestUsersOnly holds that nobody sees the stream, what it is made of, or what streams there are, without the name and
 // password of a user.
 func TestUsersOnly(t *testing.T) {
-	s := run(t, Config{Users: users})
-	feed(t, s.Sink("hqstream"), 10*time.Millisecond)
 	const challenged, closed, passed = "challenged", "closed", "passed"
 	tests := []struct {
 		name string
@@ -68,6 +66,8 @@ func TestUsersOnly(t *testing.T) {
 	for _, tt := range tests {
 		for _, method := range []base.Method{base.Describe, base.Setup} {
 			t.Run(string(method)+" "+tt.name, func(t *testing.T) {
+				s := run(t, Config{Users: users})
+				s.Sink("hqstream")(tiny(t)[0])
 				c := dial(t, s)
 				var seen bytes.Buffer
 				c.listen(&seen)

@@ -6,39 +6,72 @@ import (
 	"github.com/bluenviron/gortsplib/v5"
 )
 
-// viewers knows the sessions that play.
+// viewers knows the sessions that are set up, and bounds how many there may be.
 type viewers struct {
+	limit int
+
 	mu       sync.Mutex
 	sessions map[*gortsplib.ServerSession]*viewer
 }
 
-// viewer is one session that has begun to play.
+// viewer is one session that may play.
 type viewer struct {
 	stream  *stream
 	remote  string
 	playing bool
-	dropped bool // it lost packets and is being closed
+	played  bool  // it plays or did before
+	lane    *lane // that can leave out pictures; nil if there is none
+	dropped bool  // it was too slow and is being closed
 }
 
-// play notes that a session plays st; false if it did already.
-func (v *viewers) play(s *gortsplib.ServerSession, st *stream, remote string) bool {
+func newViewers(limit int) *viewers {
+	return &viewers{limit: limit, sessions: make(map[*gortsplib.ServerSession]*viewer)}
+}
+
+// seat has a place for a session that is set up for st; false if all places are taken.
+func (v *viewers) seat(s *gortsplib.ServerSession, st *stream, remote string) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.sessions[s] != nil {
+		return true
+	}
+	if len(v.sessions) >= v.limit {
+		return false
+	}
+	v.sessions[s] = &viewer{stream: st, remote: remote}
+	return true
+}
+
+// play notes that a session plays; false if it did already.
+func (v *viewers) play(s *gortsplib.ServerSession, l *lane) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	r := v.sessions[s]
-	if r == nil {
-		r = &viewer{stream: st, remote: remote}
-		v.sessions[s] = r
+	if r == nil || r.playing {
+		return false
 	}
-	was := r.playing
-	r.playing = true
-	return !was
+	r.playing, r.played, r.lane = true, true, l
+	return true
+}
+
+// leavesOut notes that a session has no room for a packet of the newest picture; false if it cannot do without.
+func (v *viewers) leavesOut(s *gortsplib.ServerSession) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	r := v.sessions[s]
+	if r == nil || r.lane == nil {
+		return false
+	}
+	r.lane.lost.Store(new(r.stream.newest.Load()))
+	return true
 }
 
 // joined says whether a session plays, or has played and is paused.
 func (v *viewers) joined(s *gortsplib.ServerSession) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.sessions[s] != nil
+	r := v.sessions[s]
+	return r != nil && r.played
 }
 
 // pause notes that a session plays no more, but may again.
@@ -50,7 +83,7 @@ func (v *viewers) pause(s *gortsplib.ServerSession) {
 	}
 }
 
-// drop notes that a session lost packets. It returns the viewer the first time, then nil.
+// drop notes that a session is too slow. It returns the viewer the first time, then nil.
 func (v *viewers) drop(s *gortsplib.ServerSession) *viewer {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -68,6 +101,9 @@ func (v *viewers) remove(s *gortsplib.ServerSession) *viewer {
 	defer v.mu.Unlock()
 	r := v.sessions[s]
 	delete(v.sessions, s)
+	if r == nil || !r.played {
+		return nil
+	}
 	return r
 }
 

@@ -49,8 +49,11 @@ type Stream struct {
 	FrameAgeMS   *int64  `json:"frame_age_ms"`  // since the newest picture; nil before the first
 	Link         string  `json:"link"`          // how frames reach the encoder
 	Readers      int     `json:"readers"`
-	ReaderDrops  uint64  `json:"reader_drops"` // viewers sent away because they were too slow
-	Watchers     int     `json:"watchers"`     // of the live view over HTTP
+	ReaderDrops  uint64  `json:"reader_drops"` // viewers sent away because they took nothing for 10 s
+	ReaderSkips  uint64  `json:"reader_skips"` // times that a slow viewer lost pictures until the next key frame
+	// ReadersRefused counts the viewers for whom there was no place.
+	ReadersRefused uint64 `json:"readers_refused"`
+	Watchers       int    `json:"watchers"` // of the live view over HTTP
 	// WatcherDrops counts the pictures that watchers of the live view lost because they were too slow.
 	WatcherDrops uint64 `json:"watcher_drops"`
 	Recoveries   int    `json:"recoveries"`
