@@ -101,7 +101,10 @@ func (b *board) start(t *testing.T) {
 }
 
 // waitStreaming waits until both feeds show a picture.
-func (b *board) waitStreaming(ctx context.Context) error {
+func (b *board) waitStreaming(ctx context.Context) error { return b.waitFeeds(ctx, feeds) }
+
+// waitFeeds waits until feeds of any size show a picture.
+func (b *board) waitFeeds(ctx context.Context, feeds [2]feed) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, bootTimeout, fmt.Errorf("not streaming after %v", bootTimeout))
 	defer cancel()
 	for _, f := range feeds {

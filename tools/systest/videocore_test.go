@@ -50,6 +50,8 @@ func testVideoCore(t *testing.T, p product, e effort) {
 	t.Run("kills", func(t *testing.T) { testBoardKills(t, b, e.boardKills) })
 	t.Run("faults", func(t *testing.T) { testFaults(t, b) })
 	b.checkConsole(t)
+	b.PowerCut() // two boards would take each other's time
+	t.Run("full size", func(t *testing.T) { testFullSize(t, p, emulator, e.fullSize) })
 }
 
 // buildQEMU returns the path of a QEMU that has the device.
@@ -222,6 +224,7 @@ func testBoardStreams(t *testing.T, b *videoCoreBoard, e effort) {
 type counter struct {
 	feed       feed
 	n, missing int
+	span       time.Duration // of stream time that was played
 }
 
 // play decodes the feed for d.

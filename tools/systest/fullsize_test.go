@@ -1,0 +1,151 @@
+package systest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/camkrazy/camkrazy/internal/vcemu"
+	"github.com/camkrazy/camkrazy/internal/webd"
+	"github.com/camkrazy/camkrazy/tools/systest/qemu"
+)
+
+// fullYAML is the product's default, which --check calls 99 % of the encoder, with a password.
+const fullYAML = "users: [{name: viewer, password: %s}]\n"
+
+const (
+	fullRate     = 30 // the sensor's frames in a second
+	fullInterval = 2 * time.Second
+	// fullUnderWay is how many pictures may be between VideoCore and the daemon's counts: those in the port's buffers, in
+	// the transport, and those that are made while one question is asked after the other.
+	fullUnderWay = 45
+)
+
+// testFullSize has a board with the kernel's own driver send both streams at the product's default size and rate, and
+// snapshots besides. What the emulated encoders made is what the daemon counts and what a viewer sees, and what is
+// missing in between is what the emulated sensor says it had no time for.
+func testFullSize(t *testing.T, p product, emulator string, d time.Duration) {
+	feeds := [2]feed{{"hqstream", 1640, 1232, 1}, {"lqstream", 640, 480, 6}}
+	secrets := t.TempDir()
+	password, _ := p.viewer.Password()
+	for name, content := range map[string]string{"camera.yaml": fmt.Sprintf(fullYAML, password), "gokrazy-password.txt": p.password} {
+		if err := os.WriteFile(filepath.Join(secrets, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.secrets, p.flags = secrets, nil
+	p.image = qemu.Disk(filepath.Join(t.TempDir(), "full.img"))
+	p.make(t)
+	b := newVideoCoreBoard(t, p, emulator, nil)
+	if err := b.PowerOn(); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.waitFeeds(t.Context(), feeds); err != nil {
+		t.Fatal(err)
+	}
+	before := b.account(t)
+	counts := make([]*counter, len(feeds))
+	cpu, began := b.CPUTime(), time.Now()
+	var players sync.WaitGroup
+	ctx, cancel := context.WithTimeout(t.Context(), d+time.Minute)
+	defer cancel()
+	for i, f := range feeds {
+		counts[i] = &counter{feed: f}
+		players.Go(func() { counts[i].playTops(ctx, t, b.board, d) })
+	}
+	players.Wait()
+	load := float64(b.CPUTime()-cpu) / float64(time.Since(began))
+	after := b.account(t)
+	b.checkAccounts(t, counts, before, after)
+	t.Logf("QEMU used %.2f CPUs", load)
+	b.checkConsole(t)
+}
+
+// account is what both sides of the kernel's driver have counted.
+type account struct {
+	at       time.Time
+	daemon   webd.Status
+	firmware vcemu.Stats
+}
+
+func (b *videoCoreBoard) account(t *testing.T) account {
+	t.Helper()
+	status := b.status(t)
+	_, firmware := b.stats(t)
+	return account{time.Now(), status, firmware}
+}
+
+// checkAccounts compares what VideoCore, the daemon and the viewers counted.
+func (b *videoCoreBoard) checkAccounts(t *testing.T, counts []*counter, before, after account) {
+	t.Helper()
+	took := after.at.Sub(before.at)
+	drops := int(after.firmware.SensorDropped - before.firmware.SensorDropped)
+	t.Logf("in %.0f s: %d sensor frames, of which this machine was too slow for %d", took.Seconds(),
+		after.firmware.SensorFrames-before.firmware.SensorFrames, drops)
+	for i, c := range counts {
+		name := c.feed.name
+		was, is := before.daemon.Streams[name], after.daemon.Streams[name]
+		made := after.firmware.Encoders[i].Frames
+		skipped := int(is.Dropped - was.Dropped) // by the gate, of a stream that is slower than the camera
+		t.Logf("%s: the encoder made %d pictures, the daemon delivered %d and missed %d frames; a viewer saw %d, %d missing",
+			name, made-before.firmware.Encoders[i].Frames, is.Frames-was.Frames, skipped, c.n, c.missing)
+		if made < is.Frames || made > is.Frames+fullUnderWay {
+			t.Errorf("%s: the encoder made %d pictures, and the daemon delivered %d", name, made, is.Frames)
+		}
+		if is.EncoderSkips != 0 || is.ReaderDrops != 0 {
+			t.Errorf("%s: %d pictures were left out, %d viewers sent away", name, is.EncoderSkips, is.ReaderDrops)
+		}
+		if c.missing > drops+skipped {
+			t.Errorf("%s: a viewer misses %d pictures, of which the sensor dropped %d and the gate %d", name, c.missing, drops, skipped)
+		}
+		if c.feed.step == 1 && skipped > 0 {
+			t.Errorf("%s: the daemon lost %d pictures", name, skipped)
+		}
+		want := int(c.span.Seconds() * fullRate / float64(c.feed.step))
+		if c.n+c.missing < want-2 || c.n+c.missing > want+2 || c.missing > want/10 {
+			t.Errorf("%s: %d pictures and %d missing, want %d and few", name, c.n, c.missing, want)
+		}
+	}
+	stills := after.daemon.Snapshot.Frames - before.daemon.Snapshot.Frames
+	if want := uint64(took / fullInterval); stills+1 < want || stills > want+1 {
+		t.Errorf("%d snapshots in %v, want %d", stills, took, want)
+	}
+	if f := after.firmware; f.BadMessages+f.BadBuffers+f.BulkMismatches+f.MutableShared+f.OverBudget > 0 {
+		t.Errorf("VideoCore has reasons to complain: %+v", f)
+	}
+}
+
+// playTops decodes the feed for d, and looks at no more of each picture than its stamp.
+func (c *counter) playTops(ctx context.Context, t *testing.T, b *board, d time.Duration) {
+	rows := c.feed.height / 30
+	cmd := b.ffmpeg(ctx, c.feed, "-t", fmt.Sprint(d.Seconds()), "-vf", fmt.Sprintf("format=gray,crop=%d:%d:0:0", c.feed.width, rows), "-")
+	pictures, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Error(err)
+		return
+	}
+	s := stamps{feed: c.feed}
+	gray := make([]byte, c.feed.width*rows)
+	for err == nil {
+		if _, err = io.ReadFull(pictures, gray); err == nil {
+			err = s.add(gray)
+		}
+	}
+	c.n, c.missing, c.span = s.n, s.missing, d
+	if waitErr := cmd.Wait(); waitErr != nil || stderr.Len() > 0 || !errors.Is(err, io.EOF) {
+		t.Errorf("play %s: %v, %v\n%s", c.feed.name, err, waitErr, stderr.Bytes())
+	}
+}
