@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"image/jpeg"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/camkrazy/camkrazy/internal/camera"
 )
@@ -137,18 +139,32 @@ func TestRecipes(t *testing.T) {
 	}
 }
 
-// checkRecipeStill keeps the snapshot, and looks at its size.
+// checkRecipeStill keeps a snapshot, and looks at its size and at what it tells of itself.
 func checkRecipeStill(t *testing.T, d *daemon, file string, width, height int) {
 	t.Helper()
-	var body []byte
-	if code := d.get("/camera.jpg?fresh=1", &body); code != 200 {
-		t.Fatalf("/camera.jpg: got %d %s", code, body)
-	}
-	if err := os.WriteFile(file, body, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	img, err := jpeg.DecodeConfig(strings.NewReader(string(body)))
-	if err != nil || img.Width != width || img.Height != height {
-		t.Errorf("snapshot is %dx%d (%v), want %dx%d", img.Width, img.Height, err, width, height)
+	for query, size := range map[string][2]int{
+		"?fresh=1": {width, height}, "?width=320&quality=60": {320, (320*height/width + 1) &^ 1},
+	} {
+		var body []byte
+		began := time.Now().Truncate(time.Second)
+		if code := d.get("/camera.jpg"+query, &body); code != 200 {
+			t.Fatalf("/camera.jpg%s: got %d %s", query, code, body)
+		}
+		if err := os.WriteFile(file, body, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		img, err := jpeg.DecodeConfig(bytes.NewReader(body))
+		if err != nil || img.Width != size[0] || img.Height != size[1] {
+			t.Errorf("%s: snapshot is %dx%d (%v), want %v", query, img.Width, img.Height, err, size)
+		}
+		told := strings.Split(strings.TrimSpace(string(output(t, true, "exiftool", "-s3", "-Model", "-Orientation#", "-ExifImageWidth",
+			"-DateTimeOriginal", file))), "\n")
+		if len(told) != 4 || told[0] != "Camera Module V2 (imx219)" || told[1] != "1" || told[2] != fmt.Sprint(size[0]) {
+			t.Fatalf("%s: exiftool reads %q", query, told)
+		}
+		taken, err := time.ParseInLocation("2006:01:02 15:04:05", told[3], time.Local)
+		if err != nil || taken.Before(began) || taken.After(time.Now()) {
+			t.Errorf("%s: it was taken at %s (%v), after %v", query, told[3], err, began)
+		}
 	}
 }

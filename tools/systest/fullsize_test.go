@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -49,6 +50,9 @@ func testFullSize(t *testing.T, p product, emulator string, d time.Duration) {
 	}
 	if err := b.waitFeeds(t.Context(), feeds); err != nil {
 		t.Fatal(err)
+	}
+	if log := b.daemonLog(t); !strings.Contains(log, "the board gives 256") {
+		t.Errorf("the daemon does not know gpu_mem, which the kernel's property mailbox tells:\n%s", log)
 	}
 	before := b.account(t)
 	counts := make([]*counter, len(feeds))
