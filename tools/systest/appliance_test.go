@@ -87,9 +87,9 @@ func countPictures(t *testing.T, f feed, gray []byte) (n, missing int) {
 
 // stamps reads the numbers of a feed's pictures.
 type stamps struct {
-	feed       feed
-	n, missing int
-	last       uint32
+	feed        feed
+	n, missing  int
+	first, last uint32
 }
 
 // add reads the next picture's number, which must be higher.
@@ -100,6 +100,9 @@ func (s *stamps) add(gray []byte) error {
 	}
 	if s.n > 0 {
 		s.missing += (int(number-s.last) - 1) / s.feed.step
+	}
+	if s.n == 0 {
+		s.first = number
 	}
 	s.last = number
 	s.n++

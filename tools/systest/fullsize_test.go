@@ -68,6 +68,7 @@ func testFullSize(t *testing.T, p product, emulator string, d time.Duration) {
 	load := float64(b.CPUTime()-cpu) / float64(time.Since(began))
 	after := b.account(t)
 	b.checkAccounts(t, counts, before, after)
+	checkSpans(t, counts, d)
 	t.Logf("QEMU used %.2f CPUs", load)
 	b.checkConsole(t)
 }
@@ -106,15 +107,13 @@ func (b *videoCoreBoard) checkAccounts(t *testing.T, counts []*counter, before, 
 		if is.EncoderSkips != 0 || is.ReaderDrops != 0 {
 			t.Errorf("%s: %d pictures were left out, %d viewers sent away", name, is.EncoderSkips, is.ReaderDrops)
 		}
-		if c.missing > drops+skipped {
-			t.Errorf("%s: a viewer misses %d pictures, of which the sensor dropped %d and the gate %d", name, c.missing, drops, skipped)
+		if c.feed.step == 1 && (skipped > 0 || c.missing > drops) {
+			t.Errorf("%s: a viewer misses %d pictures, of which the sensor dropped %d, and the daemon lost %d", name, c.missing, drops, skipped)
 		}
-		if c.feed.step == 1 && skipped > 0 {
-			t.Errorf("%s: the daemon lost %d pictures", name, skipped)
-		}
-		want := int(c.span.Seconds() * fullRate / float64(c.feed.step))
-		if c.n+c.missing < want-2 || c.n+c.missing > want+2 || c.missing > want/10 {
-			t.Errorf("%s: %d pictures and %d missing, want %d and few", name, c.n, c.missing, want)
+		// The gate counts the frames that it gets: one that the sensor drops makes one gap longer.
+		least, most := (c.span-drops)/c.feed.step-skipped, c.span/c.feed.step+1
+		if c.n < least || c.n > most {
+			t.Errorf("%s: a viewer saw %d pictures of %d frames, want %d to %d", name, c.n, c.span, least, most)
 		}
 	}
 	stills := after.daemon.Snapshot.Frames - before.daemon.Snapshot.Frames
@@ -123,6 +122,17 @@ func (b *videoCoreBoard) checkAccounts(t *testing.T, counts []*counter, before, 
 	}
 	if f := after.firmware; f.BadMessages+f.BadBuffers+f.BulkMismatches+f.MutableShared+f.OverBudget > 0 {
 		t.Errorf("VideoCore has reasons to complain: %+v", f)
+	}
+}
+
+// checkSpans holds that the viewers saw the stream for as long as they watched, most of it.
+func checkSpans(t *testing.T, counts []*counter, d time.Duration) {
+	t.Helper()
+	want := int(d.Seconds() * fullRate)
+	for _, c := range counts {
+		if c.span < want*3/4 || c.span > want+fullRate || c.n < want/c.feed.step/2 {
+			t.Errorf("%s: %d pictures from %d frames in %v, want those of %d frames", c.feed.name, c.n, c.span, d, want)
+		}
 	}
 }
 
@@ -148,7 +158,7 @@ func (c *counter) playTops(ctx context.Context, t *testing.T, b *board, d time.D
 			err = s.add(gray)
 		}
 	}
-	c.n, c.missing, c.span = s.n, s.missing, d
+	c.n, c.missing, c.span = s.n, s.missing, int(s.last-s.first)
 	if waitErr := cmd.Wait(); waitErr != nil || stderr.Len() > 0 || !errors.Is(err, io.EOF) {
 		t.Errorf("play %s: %v, %v\n%s", c.feed.name, err, waitErr, stderr.Bytes())
 	}

@@ -224,7 +224,7 @@ func testBoardStreams(t *testing.T, b *videoCoreBoard, e effort) {
 type counter struct {
 	feed       feed
 	n, missing int
-	span       time.Duration // of stream time that was played
+	span       int // sensor frames from the first picture to the last
 }
 
 // play decodes the feed for d.
