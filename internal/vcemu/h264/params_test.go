@@ -1,6 +1,7 @@
 package h264
 
 import (
+	"image"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -158,6 +159,22 @@ func TestMaxQPBelowDefaultMinQP(t *testing.T) {
 		}
 		if _, p := e.Encode(nil, noise(rand.New(rand.NewPCG(1, 2)), c.Width, c.Height), 0); p.QP > got.MaxQP {
 			t.Errorf("MinQP %d, MaxQP %d: coded with %d", tt.minQP, tt.maxQP, p.QP)
+		}
+	}
+}
+
+// TestRecoveryPoint compares with the bytes that the standard's tables give, and holds that only IDR pictures have one.
+func TestRecoveryPoint(t *testing.T) {
+	const want = "\x00\x00\x00\x01\x06\x06\x01\xc4\x80" // recovery_frame_cnt 0, exact match
+	e, err := New(Config{Width: 32, Height: 32, FrameRateNum: 30, FrameRateDen: 1, InitialQP: 30, IntraPeriod: 2, SEI: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	picture := image.NewYCbCr(image.Rect(0, 0, 32, 32), image.YCbCrSubsampleRatio420)
+	for i := range 4 {
+		data, p := e.Encode(nil, picture, int64(i)*33_333)
+		if got := strings.HasPrefix(string(data), want); got != p.IDR || strings.Count(string(data), want) > 1 {
+			t.Errorf("picture %d (IDR: %v) begins with % x", i, p.IDR, data[:min(len(data), len(want))])
 		}
 	}
 }
