@@ -115,6 +115,9 @@ func (p *probe) encoder(ctx context.Context) error {
 			{"VIDEO_ENCODE_SEPARATE_NAL_BUFS", func() error {
 				return out.Set(ctx, &mmal.Boolean{ID: paramSeparateNALs, Value: false})
 			}},
+			{"VIDEO_ENCODE_SEI_ENABLE", func() error {
+				return out.Set(ctx, &mmal.Boolean{ID: mmal.ParamSEIEnable, Value: true})
+			}},
 			{"VIDEO_FRAME_RATE at the encoder's output", func() error {
 				return out.Get(ctx, &mmal.Ratio{ID: paramVideoFrameRate})
 			}},

@@ -24,7 +24,7 @@ type probe struct {
 
 func (p *probe) run(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		p.version, p.cameraInfo, p.components, p.cameras, p.passthroughPorts, p.splitter, p.encoder, p.resizer,
+		p.version, p.cameraInfo, p.components, p.cameras, p.passthroughPorts, p.splitter, p.encoder, p.stills, p.resizer,
 	} {
 		if err := step(ctx); err != nil {
 			return err
