@@ -134,7 +134,19 @@ func (s *settings) write(live config.Camera) error {
 			return plain(err)
 		}
 	}
-	return plain(renameio.WriteFile(file, text, 0o600, renameio.WithTempDir(dir)))
+	if err := renameio.WriteFile(file, text, 0o600, renameio.WithTempDir(dir)); err != nil {
+		return plain(err)
+	}
+	// The name is to outlive a power cut too, and so is the folder's, which may be new.
+	return errors.Join(syncFolder(dir), syncFolder(filepath.Dir(dir)))
+}
+
+func syncFolder(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
 
 // plain adds what to do to a card that cannot be written.

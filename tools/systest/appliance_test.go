@@ -32,6 +32,7 @@ func testAppliance(t *testing.T, p product, e effort) {
 	t.Run("snapshot", func(t *testing.T) { testSnapshot(t, b) })
 	t.Run("rsync", func(t *testing.T) { testRsync(t, b) })
 	t.Run("no writes", func(t *testing.T) { testNoWrites(t, b, e.quiet) })
+	t.Run("settings", func(t *testing.T) { testSettings(t, b) })
 }
 
 // testFeeds plays both feeds at once and reads the pictures' numbers.
