@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -79,9 +80,7 @@ func TestSettings(t *testing.T) {
 			handler, brightness := settingsServer()
 			method, path, _ := strings.Cut(tt.request, " ")
 			r := httptest.NewRequest(method, path, strings.NewReader(tt.body))
-			for k, v := range tt.header {
-				r.Header[k] = v
-			}
+			maps.Copy(r.Header, tt.header)
 			if tt.contentType != "" {
 				r.Header.Set("Content-Type", tt.contentType)
 			}
