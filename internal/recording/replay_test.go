@@ -330,6 +330,9 @@ func TestReplayOfCamera(t *testing.T) {
 				if err := p.Finish(); err != nil {
 					t.Error(err)
 				}
+				if !all { // a JPEG whose bytes are not in the recording is none, which the camera notices
+					want.Stills = nil
+				}
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Errorf("delivered (-from VideoCore +from the recording):\n%s", diff)
 				}
