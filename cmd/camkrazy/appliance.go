@@ -18,6 +18,7 @@ import (
 	"github.com/camkrazy/camkrazy/internal/live"
 	"github.com/camkrazy/camkrazy/internal/mdns"
 	"github.com/camkrazy/camkrazy/internal/mmal"
+	"github.com/camkrazy/camkrazy/internal/recovery"
 	"github.com/camkrazy/camkrazy/internal/rtspd"
 	"github.com/camkrazy/camkrazy/internal/throttle"
 	"github.com/camkrazy/camkrazy/internal/vcemu"
@@ -34,6 +35,8 @@ type appliance struct {
 	board     boardFacts
 	videocore *vcemu.VideoCore // nil on a board
 	faults    []faults.Fault   // of videocore
+	ladder    *recovery.Ladder
+	signs     string // folder for signs of life; "" if there is none
 	camera    *camera.Camera
 	tls       *tls.Config // nil if nobody listens with TLS
 	guesses   throttle.Throttle
@@ -45,9 +48,9 @@ type appliance struct {
 }
 
 // newAppliance makes the parts and connects them; nothing runs and nothing listens yet.
-func newAppliance(cfg config.Config, o options, ram *ram) (*appliance, error) {
+func newAppliance(cfg config.Config, o options, ram *ram, ladder *recovery.Ladder) (*appliance, error) {
 	log := ram.log
-	a := &appliance{cfg: cfg, started: time.Now(), log: log}
+	a := &appliance{cfg: cfg, started: time.Now(), log: log, ladder: ladder, signs: o.ram}
 	open, err := a.transport(o, log)
 	if err != nil {
 		return nil, err
@@ -78,6 +81,7 @@ func newAppliance(cfg config.Config, o options, ram *ram) (*appliance, error) {
 		cc.Streams[i].Sink = both(a.rtsp.Sink(s.Name), a.live[s.Name].Write)
 	}
 	cc.Snapshot.Sink = ram.keepStill
+	cc.Recovery = ladder
 	logPlan(a.board.plan(cc), log)
 	if a.camera, err = camera.New(cc, open, log); err != nil {
 		return nil, err
@@ -156,6 +160,9 @@ func (a *appliance) parts() []func(context.Context) error {
 	}
 	if a.announcer != nil {
 		parts = append(parts, a.runAnnouncer)
+	}
+	if a.signs != "" {
+		parts = append(parts, a.beat)
 	}
 	return parts
 }

@@ -34,6 +34,9 @@ type giveUp struct{ error }
 // Unwrap returns the error itself.
 func (e giveUp) Unwrap() error { return e.error }
 
+// Is says that trying again does not help either.
+func (e giveUp) Is(target error) bool { return target == camera.ErrPermanent }
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	// A second signal kills.
@@ -111,8 +114,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	defer ram.close()
 	if err := serve(ctx, cfg, o, ram, stdout); err != nil {
 		printLines(stderr, err)
-		_, hopeless := errors.AsType[giveUp](err)
-		if hopeless || errors.Is(err, camera.ErrNoSupport) || errors.Is(err, camera.ErrImpossible) {
+		if errors.Is(err, camera.ErrPermanent) || errors.Is(err, camera.ErrNoSupport) || errors.Is(err, camera.ErrImpossible) {
 			return exitGiveUp
 		}
 		return exitFailed
@@ -122,7 +124,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 // serve wires everything together and runs it until ctx is done or a part fails.
 func serve(ctx context.Context, cfg config.Config, o options, ram *ram, stdout io.Writer) error {
-	a, err := newAppliance(cfg, o, ram)
+	ladder := openLadder(o.ram, ram.log)
+	defer ladder.Close()
+	a, err := newAppliance(cfg, o, ram, ladder)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/camkrazy/camkrazy/internal/camera"
 	"github.com/camkrazy/camkrazy/internal/config"
 	"github.com/camkrazy/camkrazy/internal/host"
+	"github.com/camkrazy/camkrazy/internal/recovery"
 	"github.com/camkrazy/camkrazy/internal/webd"
 )
 
@@ -26,6 +27,12 @@ func (a *appliance) status() webd.Status {
 		Snapshot: webd.Snapshot{Frames: cam.Snapshot.Frames, AgeMS: age(cam.Snapshot.Last.Taken, now)},
 		Host:     hostStatus(),
 		Ports:    a.ports(),
+		Recovery: a.recoveryStatus(cam.Recovery),
+		Notices:  notices(a.cfg, cam),
+	}
+	st.Camera.Restarts = cam.Restarts
+	if cam.LastError != nil {
+		st.Camera.LastError = cam.LastError.Error()
 	}
 	view := cameraConfig(a.cfg)
 	view.Controls = cameraControls(a.settings.now())
@@ -38,17 +45,18 @@ func (a *appliance) status() webd.Status {
 		st.Camera.EmulatedDrops = new(a.videocore.Stats().SensorDropped)
 	}
 	for _, s := range a.cfg.Streams {
-		st.Streams[s.Name] = a.streamStatus(s, cam.Streams[s.Name], now)
+		st.Streams[s.Name] = a.streamStatus(s, cam.Streams[s.Name], cam.Recovery.Streams[s.Name], now)
 	}
 	return st
 }
 
-func (a *appliance) streamStatus(cfg config.Stream, cam camera.StreamStatus, now time.Time) webd.Stream {
+func (a *appliance) streamStatus(cfg config.Stream, cam camera.StreamStatus, recoveries int, now time.Time) webd.Stream {
 	rtsp, live := a.rtsp.Stats(cfg.Name), a.live[cfg.Name].Stats()
 	return webd.Stream{
 		Width: cfg.Width, Height: cfg.Height, Framerate: cam.FrameRate,
 		BitrateBPS: cam.Bitrate, Frames: cam.Frames, Keyframes: cam.KeyFrames, Bytes: cam.Bytes,
 		Dropped: cam.Dropped, EncoderSkips: cam.Empty, FrameAgeMS: age(cam.LastFrame, now), Link: cam.Link,
+		TakenAgeMS: age(cam.Taken, now), Content: string(cam.Content), Recoveries: recoveries,
 		Readers: rtsp.Readers, ReaderDrops: rtsp.ReaderDrops,
 		ReaderSkips: rtsp.ReaderSkips, ReadersRefused: rtsp.Refused,
 		Watchers: live.Watchers, WatcherDrops: live.Drops,
@@ -58,7 +66,11 @@ func (a *appliance) streamStatus(cfg config.Stream, cam camera.StreamStatus, now
 // problems lists in plain words what keeps the appliance from doing its work.
 func problems(cfg config.Config, cam camera.Status, now time.Time) []string {
 	list := []string{}
-	if cam.State != camera.Streaming {
+	switch {
+	case cam.State == camera.Streaming:
+	case cam.LastError != nil:
+		list = append(list, fmt.Sprintf("the camera is not streaming (%s): %v", cam.State, cam.LastError))
+	default:
 		list = append(list, fmt.Sprintf("the camera is not streaming (%s)", cam.State))
 	}
 	for _, s := range cfg.Streams {
@@ -79,6 +91,27 @@ func problems(cfg config.Config, cam camera.Status, now time.Time) []string {
 		}
 	}
 	return list
+}
+
+// notices lists what a person may want to know, and what is no trouble.
+func notices(cfg config.Config, cam camera.Status) []string {
+	list := []string{}
+	for _, s := range cfg.Streams {
+		switch cam.Streams[s.Name].Content {
+		case camera.Uniform:
+			list = append(list, s.Name+" shows one colour only: it is dark, or the lens is covered")
+		case camera.Unchanging:
+			list = append(list, s.Name+" has shown the same picture for a while")
+		}
+	}
+	return list
+}
+
+func (a *appliance) recoveryStatus(r recovery.Record) webd.Recovery {
+	return webd.Recovery{
+		Pipelines: r.Pipelines, Reconnects: r.Reconnects, Restarts: r.Restarts, Reboots: r.Reboots,
+		Snapshots: r.Streams[camera.SnapshotName], RebootWanted: a.ladder.Wanted(),
+	}
 }
 
 // gokrazyInit is on every gokrazy system, whose page is at gokrazyPort (instance/camkrazy/config.json).

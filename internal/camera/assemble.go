@@ -37,6 +37,8 @@ type assembler struct {
 	broken, began bool
 	// pts is that of the last complete picture, step what it was more than the one before.
 	pts, step int64
+	// still tells pictures that are the same as the one before.
+	still stillness
 }
 
 // frameKind says what the fragments up to the next FRAME_END belong to.
@@ -74,6 +76,7 @@ func (a *assembler) restart() {
 		a.free <- a.unit
 	}
 	a.unit, a.inside, a.broken, a.lone, a.pts, a.step = nil, between, true, false, 0, 0
+	a.still.reset()
 	a.headers = a.headers[:0]
 }
 
@@ -174,6 +177,7 @@ func (a *assembler) finish() outcome {
 		a.step = u.pts - a.pts
 	}
 	a.pts = u.pts
+	a.still.add(u)
 	a.unit = nil
 	idr := u.idr
 	a.full <- u // has room for all units there are
@@ -212,13 +216,14 @@ func hasParameters(nals [][]byte) bool {
 	return sps && pps
 }
 
-// deliver passes pictures to sink until done is closed.
-func (a *assembler) deliver(done <-chan struct{}, sink Sink) {
+// deliver passes pictures to sink until done is closed, and says when one has been taken.
+func (a *assembler) deliver(done <-chan struct{}, sink Sink, taken func()) {
 	for {
 		select {
 		case u := <-a.full:
 			sink(AccessUnit{NALs: u.nals, PTS: time.Duration(u.pts) * time.Microsecond, IDR: u.idr})
 			a.free <- u
+			taken()
 		case <-done:
 			return
 		}

@@ -14,15 +14,18 @@ import (
 
 // branch is one stream: what is between the splitter and its Sink.
 type branch struct {
+	part
 	cfg StreamConfig
 	asm *assembler
 	log *slog.Logger
 	// wanted holds at most one wish for a key frame that has not been passed on yet.
 	wanted chan struct{}
 
+	from    *mmal.Port // the splitter's
 	encoder *mmal.Component
 	scaler  *mmal.Component // nil if the stream has the camera's size
 	gate    *gate           // nil if the stream has the camera's rate
+	vitals  vitals
 
 	frames, keyFrames, bytes, dropped, empties atomic.Uint64
 	meter                                      meter
@@ -32,8 +35,9 @@ type branch struct {
 	mu        sync.Mutex // guards what follows
 	link      string
 	frameRate float64 // that the stream really has
-	lastFrame time.Time
-	noGate    bool // the firmware has shown that the gate does not work
+	noGate    bool    // the firmware has shown that the gate does not work
+	// asked are the ports that are asked for key frames, the encoder's output and control.
+	asked [2]*mmal.Port
 }
 
 func newBranch(cfg StreamConfig, log *slog.Logger) *branch {
@@ -43,16 +47,23 @@ func newBranch(cfg StreamConfig, log *slog.Logger) *branch {
 	}
 }
 
-// build makes the branch's components and tunnels. A stream slower than the camera has its frames carried through ARM;
-// if the firmware refuses that, it runs at the camera's rate.
+// build makes the branch as a part of a new pipeline.
 func (b *branch) build(ctx context.Context, s *session, plan StreamPlan) error {
-	from, err := s.split(ctx)
-	if err != nil {
+	var err error
+	if b.from, err = s.split(ctx); err != nil {
 		return err
 	}
-	if err := b.create(ctx, s); err != nil {
+	return b.make(ctx, s, plan)
+}
+
+// make makes the branch's components and tunnels. A stream slower than the camera has its frames carried through ARM;
+// if the firmware refuses that, it runs at the camera's rate.
+func (b *branch) make(ctx context.Context, s *session, plan StreamPlan) error {
+	if err := b.createComponents(ctx, s); err != nil {
 		return err
 	}
+	from := b.from
+	var err error
 	entry := b.encoder.Inputs[0]
 	if b.scaler != nil {
 		entry = b.scaler.Inputs[0]
@@ -66,7 +77,7 @@ func (b *branch) build(ctx context.Context, s *session, plan StreamPlan) error {
 	if b.gate != nil {
 		err = entry.Commit(ctx, b.gate.format(plan), mmal.Buffers{})
 	} else {
-		err = s.tunnel(ctx, from, entry)
+		err = b.tunnel(ctx, from, entry)
 	}
 	if err != nil {
 		return err
@@ -77,27 +88,31 @@ func (b *branch) build(ctx context.Context, s *session, plan StreamPlan) error {
 		if err := out.Commit(ctx, size, mmal.Buffers{}); err != nil {
 			return err
 		}
-		if err := s.tunnel(ctx, out, b.encoder.Inputs[0]); err != nil {
+		if err := b.tunnel(ctx, out, b.encoder.Inputs[0]); err != nil {
 			return err
 		}
 	}
 	return b.configure(ctx, plan)
 }
 
-// create makes the encoder, and a scaler if the stream's size is not the camera's.
-func (b *branch) create(ctx context.Context, s *session) (err error) {
+// createComponents makes the encoder, and a scaler if the stream's size is not the camera's.
+func (b *branch) createComponents(ctx context.Context, s *session) (err error) {
 	b.scaler, b.gate = nil, nil
 	b.setLink("tunnel")
 	if b.cfg.Width != s.cfg.Width || b.cfg.Height != s.cfg.Height {
-		if b.scaler, err = createScaler(ctx, s); err != nil {
+		if b.scaler, err = b.createScaler(ctx, b.log); err != nil {
 			return err
 		}
-		s.workers = append(s.workers, b.scaler)
+		b.workers = append(b.workers, b.scaler)
 	}
-	if b.encoder, err = s.create(ctx, "ril.video_encode", nil); err != nil {
+	if b.encoder, err = b.create(ctx, "ril.video_encode", nil); err != nil {
 		return err
 	}
-	s.workers = append(s.workers, b.encoder)
+	b.workers = append(b.workers, b.encoder)
+	b.vitals.built(s.plan.stream(b.cfg.Name), s.cfg.Controls.ShutterSpeed)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.asked = [2]*mmal.Port{b.encoder.Outputs[0], b.encoder.Control}
 	return nil
 }
 
@@ -134,19 +149,6 @@ func (b *branch) tryGate(ctx context.Context, s *session, g *gate, plan StreamPl
 	s.plan = full
 	b.setLink("tunnel at the camera's frame rate: " + err.Error())
 	return full.stream(b.cfg.Name), nil
-}
-
-// createScaler makes the hardware's scaler, or the slower one in software of firmware that lacks it.
-func createScaler(ctx context.Context, s *session) (*mmal.Component, error) {
-	isp, err := s.create(ctx, "ril.isp", nil)
-	if err == nil {
-		return isp, nil
-	}
-	if _, refused := errors.AsType[mmal.Status](err); !refused {
-		return nil, err
-	}
-	s.log.Warn("firmware has no ISP component, scaling by ril.resize", "err", err)
-	return s.create(ctx, "ril.resize", nil)
 }
 
 // configure sets the encoder up. Its output takes the size from its input, which has been committed.
@@ -239,12 +241,12 @@ func (b *branch) configureRefresh(ctx context.Context, out *mmal.Port) error {
 }
 
 // start lets frames in and gives the encoder its buffers.
-func (b *branch) start(ctx context.Context, s *session) error {
+func (b *branch) start(ctx context.Context) error {
 	if b.gate != nil {
 		if err := b.gate.enable(ctx); err != nil {
 			return err
 		}
-		s.onStop(b.gate.disable)
+		b.onStop(b.gate.disable)
 	}
 	out := b.encoder.Outputs[0]
 	size := out.Block()
@@ -255,7 +257,7 @@ func (b *branch) start(ctx context.Context, s *session) error {
 	if err := out.Enable(ctx, buffers, b.fragment); err != nil {
 		return err
 	}
-	s.onStop(out.Disable)
+	b.onStop(out.Disable)
 	return nil
 }
 
@@ -277,7 +279,7 @@ func (b *branch) fragment(buf *mmal.Buffer) {
 		b.frames.Add(1)
 		b.meter.add(b.size, b.asm.pts)
 		b.size = 0
-		b.setLastFrame(time.Now())
+		b.vitals.frame(b.asm.step, b.asm.still.run)
 	case dropped:
 		b.dropped.Add(1)
 		b.wantKeyFrame()
@@ -337,9 +339,12 @@ func (b *branch) requestKeyFrame(ctx context.Context) (seen bool, err error) {
 	}
 	// raspivid asks the output port, picamera the control port; which firmware takes which is not documented.
 	request := &mmal.Boolean{ID: mmal.ParamRequestIFrame, Value: true}
-	err = b.encoder.Outputs[0].Set(ctx, request)
+	b.mu.Lock()
+	out, control := b.asked[0], b.asked[1]
+	b.mu.Unlock()
+	err = out.Set(ctx, request)
 	if _, refused := errors.AsType[mmal.Status](err); refused {
-		err = b.encoder.Control.Set(ctx, request)
+		err = control.Set(ctx, request)
 	}
 	if ctx.Err() != nil {
 		return true, nil
@@ -382,12 +387,6 @@ func (b *branch) setRate(rate float64) {
 	b.frameRate = rate
 }
 
-func (b *branch) setLastFrame(t time.Time) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.lastFrame = t
-}
-
 func (b *branch) gateIsDead() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -400,30 +399,10 @@ func (b *branch) giveUpGate() {
 	b.noGate = true
 }
 
-// stallLimit is how long a stream may give no picture before the pipeline counts as dead.
-const stallLimit = 10 * time.Second
-
-// checkAlive says whether the stream still gives pictures; since is the start of the pipeline.
-func (b *branch) checkAlive(since time.Time) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	last := since
-	if b.lastFrame.After(since) {
-		last = b.lastFrame
-	}
-	limit := stallLimit + time.Duration(float64(4*time.Second)/b.frameRate)
-	if time.Since(last) < limit {
-		return nil
-	}
-	if b.gate != nil && last == since {
-		return fmt.Errorf("stream %s: %w (%d refused)", b.cfg.Name, errGateDead, b.gate.refused.Load())
-	}
-	return fmt.Errorf("stream %s has given no picture for %v", b.cfg.Name, limit.Round(time.Second))
-}
-
 func (b *branch) status() StreamStatus {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	lastFrame, taken := b.vitals.times()
 	return StreamStatus{
 		Link:      b.link,
 		FrameRate: b.frameRate,
@@ -433,6 +412,8 @@ func (b *branch) status() StreamStatus {
 		Dropped:   b.dropped.Load(),
 		Empty:     b.empties.Load(),
 		Bitrate:   b.meter.bitrate(),
-		LastFrame: b.lastFrame,
+		LastFrame: lastFrame,
+		Taken:     taken,
+		Content:   b.vitals.contentNow(),
 	}
 }

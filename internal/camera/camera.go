@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/camkrazy/camkrazy/internal/mmal"
+	"github.com/camkrazy/camkrazy/internal/recovery"
 )
 
 // Camera runs the pipeline.
@@ -20,9 +21,16 @@ type Camera struct {
 	stills   *stills
 	controls *controls
 
-	mu     sync.Mutex // guards what follows
-	state  State
-	sensor string
+	ladder *recovery.Ladder
+	frozen suspicion // of watch, one after the other
+
+	mu          sync.Mutex // guards what follows
+	state       State
+	sensor      string
+	pipeline    int // that have been built
+	lastErr     error
+	turn        time.Time // when Run was last seen to go on
+	absentSince time.Time // since when there is no camera
 }
 
 // State is what the camera is doing.
@@ -32,13 +40,23 @@ type State string
 const (
 	Starting  State = "starting"
 	Streaming State = "streaming"
-	Stopped   State = "stopped"
+	// Recovering is the time from a fault to the next pictures.
+	Recovering State = "recovering"
+	// NoCamera says that the firmware has no sensor to offer. It is asked again and again.
+	NoCamera State = "no camera"
+	Stopped  State = "stopped"
 )
 
 // Status is a snapshot of the camera's state.
 type Status struct {
 	State    State
 	Sensor   string // the firmware's name for it; "" until it is known
+	Restarts int    // pipelines built after the first one
+	// LastError is the newest fault, nil if there was none.
+	LastError error
+	// Turn is when the camera was last seen to go on. Nothing that it does takes longer than a minute.
+	Turn     time.Time
+	Recovery recovery.Record
 	Streams  map[string]StreamStatus
 	Snapshot SnapshotStatus
 }
@@ -56,7 +74,10 @@ type StreamStatus struct {
 	Bytes uint64
 	// Bitrate is the mean of the last pictures, in bit/s.
 	Bitrate   int
-	LastFrame time.Time // zero if there was none
+	LastFrame time.Time // out of the encoder; zero if there was none
+	// Taken is when the sink was through with a picture, zero if it never was.
+	Taken   time.Time
+	Content Content
 }
 
 // SnapshotStatus tells of the stills.
@@ -65,7 +86,8 @@ type SnapshotStatus struct {
 	Last   Still
 }
 
-// New makes a camera that opens the MMAL service by open. A nil logger logs nothing.
+// New makes a camera that opens the MMAL service by open; an error of open that wraps ErrPermanent is not tried again. A
+// nil logger logs nothing.
 func New(cfg Config, open func(context.Context) (mmal.Transport, error), log *slog.Logger) (*Camera, error) {
 	if len(cfg.Streams) == 0 {
 		return nil, errors.New("configure camera: no stream")
@@ -74,8 +96,12 @@ func New(cfg Config, open func(context.Context) (mmal.Transport, error), log *sl
 		log = slog.New(slog.DiscardHandler)
 	}
 	c := &Camera{
-		cfg: cfg, open: open, log: log, state: Starting,
+		cfg: cfg, open: open, log: log, state: Starting, turn: time.Now(),
 		stills: newStills(cfg, log), controls: newControls(cfg.Controls, log),
+	}
+	if c.ladder = cfg.Recovery; c.ladder == nil {
+		began := time.Now()
+		c.ladder = recovery.New(recovery.Config{Now: func() time.Duration { return time.Since(began) }})
 	}
 	for _, s := range cfg.Streams {
 		c.branches = append(c.branches, newBranch(s, log))
@@ -83,8 +109,8 @@ func New(cfg Config, open func(context.Context) (mmal.Transport, error), log *sl
 	return c, nil
 }
 
-// Run builds the pipeline and delivers pictures until ctx is done (it returns nil) or something fails. It is called
-// once.
+// Run builds the pipeline and delivers pictures until ctx is done (it returns nil), or a restart of the process is the next
+// thing to try, or nothing helps: the error wraps ErrPermanent then. It is called once.
 func (c *Camera) Run(ctx context.Context) error {
 	defer c.setState(Stopped)
 	finished := make(chan struct{})
@@ -92,24 +118,26 @@ func (c *Camera) Run(ctx context.Context) error {
 	defer deliveries.Wait()
 	defer close(finished)
 	for _, b := range c.branches {
-		deliveries.Go(func() { b.asm.deliver(finished, b.cfg.Sink) })
+		deliveries.Go(func() { b.asm.deliver(finished, b.cfg.Sink, b.vitals.took) })
 	}
 	for {
-		err := c.session(ctx)
-		if !errors.Is(err, errGateDead) {
-			return err
+		err := c.connection(ctx)
+		if ctx.Err() != nil {
+			return nil
 		}
-		c.log.Warn("pipeline is built anew, without a gate", "err", err)
+		if r, known := errors.AsType[*remedy](err); !known || r.Step >= recovery.Restart {
+			return err
+		} else if !c.pause(ctx, r.Pause) {
+			return nil
+		}
 	}
 }
 
-// session opens the service, and runs one pipeline on it.
-func (c *Camera) session(ctx context.Context) error {
+// connection opens the service, and runs one pipeline after the other on it until the next has to be on another one.
+func (c *Camera) connection(ctx context.Context) error {
 	transport, err := c.open(ctx)
-	if err != nil && ctx.Err() != nil {
-		return nil
-	} else if err != nil {
-		return fmt.Errorf("open MMAL service: %w", err)
+	if err != nil {
+		return c.decide(ctx, &openError{err})
 	}
 	client := mmal.New(transport, c.log)
 
@@ -117,20 +145,40 @@ func (c *Camera) session(ctx context.Context) error {
 	clientCtx, closeClient := context.WithCancel(context.WithoutCancel(ctx))
 	served := make(chan error, 1)
 	var serving sync.WaitGroup
-	defer serving.Wait()
-	defer closeClient()
 	serving.Go(func() { served <- client.Run(clientCtx) })
+	for {
+		err = c.runPipeline(ctx, client, served)
+		r, known := errors.AsType[*remedy](err)
+		if !known || r.Step > recovery.RebuildPipeline || !c.pause(ctx, r.Pause) {
+			break
+		}
+	}
+	closeClient()
+	serving.Wait()
+	if stuck := client.CloseError(); errors.Is(stuck, mmal.ErrStuck) && ctx.Err() == nil {
+		return c.decide(ctx, stuck)
+	}
+	return err
+}
 
+// runPipeline builds a pipeline and runs it to its end.
+func (c *Camera) runPipeline(ctx context.Context, client *mmal.Client, served <-chan error) error {
 	for _, b := range c.branches {
 		b.asm.restart()
 	}
 	s := newSession(c, client)
-	err = c.stream(ctx, s, served)
-	if errors.Is(err, mmal.ErrClosed) {
-		return err // the firmware has taken it down
+	for _, p := range s.parts()[1:] {
+		*p = part{client: client} // what an earlier connection left has gone with it
+	}
+	err := c.stream(ctx, s, served)
+	if errors.Is(err, mmal.ErrClosed) || errors.Is(err, mmal.ErrNoReply) {
+		return err // the firmware has taken it down, or does when the service closes
 	}
 	if stopErr := s.stop(context.WithoutCancel(ctx)); stopErr != nil {
 		c.log.Warn("pipeline did not come down in order", "err", stopErr)
+		if r, known := errors.AsType[*remedy](err); known && r.Step < recovery.Reconnect {
+			return c.decide(ctx, fmt.Errorf("take pipeline down: %w", stopErr))
+		}
 	}
 	return err
 }
@@ -138,22 +186,17 @@ func (c *Camera) session(ctx context.Context) error {
 // errEnded ends the goroutines of a session.
 var errEnded = errors.New("session ended")
 
-// stream runs a session until ctx is done or something fails.
+// stream runs a session until ctx is done or something fails that its own parts cannot mend.
 func (c *Camera) stream(ctx context.Context, s *session, served <-chan error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	if err := s.build(ctx); err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
-		if errors.Is(err, mmal.EInval) && !errors.Is(err, ErrImpossible) {
+		if errors.Is(err, mmal.EInval) && !errors.Is(err, ErrImpossible) && !c.ladder.Worked() {
 			err = fmt.Errorf("%w: %w", ErrImpossible, err)
 		}
-		return fmt.Errorf("build pipeline: %w", err)
+		return c.decide(ctx, fmt.Errorf("build pipeline: %w", err))
 	}
-	c.mu.Lock()
-	c.state, c.sensor = Streaming, s.sensorInfo.Name
-	c.mu.Unlock()
+	c.built(s.sensorInfo.Name)
 
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -165,8 +208,8 @@ func (c *Camera) stream(ctx context.Context, s *session, served <-chan error) er
 	for _, b := range c.branches {
 		wg.Go(func() { fail(b.serveKeyFrames(ctx)) })
 	}
-	wg.Go(func() { fail(c.stills.run(ctx)) })
-	wg.Go(func() { fail(c.watch(ctx)) })
+	wg.Go(func() { fail(c.stills.run(ctx, c.treatStills)) })
+	wg.Go(func() { fail(c.watch(ctx, s)) })
 	wg.Go(func() { c.controls.runText(ctx) })
 	select {
 	case err := <-s.failed:
@@ -177,27 +220,7 @@ func (c *Camera) stream(ctx context.Context, s *session, served <-chan error) er
 	}
 	cancel(errEnded)
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) && err != errEnded {
-		return err
-	}
-	return nil
-}
-
-// watchPeriod is how often the streams are looked at.
-const watchPeriod = time.Second
-
-// watch ends a session whose firmware stopped giving pictures without a word.
-func (c *Camera) watch(ctx context.Context) error {
-	since := time.Now()
-	for sleep(ctx, watchPeriod) {
-		for _, b := range c.branches {
-			err := b.checkAlive(since)
-			if errors.Is(err, errGateDead) {
-				b.giveUpGate()
-			}
-			if err != nil {
-				return err
-			}
-		}
+		return c.decide(ctx, err)
 	}
 	return nil
 }
@@ -205,7 +228,15 @@ func (c *Camera) watch(ctx context.Context) error {
 func (c *Camera) setState(s State) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.state = s
+	c.state, c.turn = s, time.Now()
+}
+
+// built notes a new pipeline.
+func (c *Camera) built(sensor string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.state, c.sensor, c.turn = Streaming, sensor, time.Now()
+	c.pipeline++
 }
 
 // RequestKeyFrame asks the encoder of a stream for a key frame. It returns at once; requests that come together share
@@ -242,8 +273,12 @@ func (c *Camera) TakeStill(ctx context.Context, o StillOptions) (Still, error) {
 // Status tells what the camera is doing.
 func (c *Camera) Status() Status {
 	c.mu.Lock()
-	st := Status{State: c.state, Sensor: c.sensor, Streams: make(map[string]StreamStatus)}
+	st := Status{
+		State: c.state, Sensor: c.sensor, Restarts: max(0, c.pipeline-1), LastError: c.lastErr, Turn: c.turn,
+		Streams: make(map[string]StreamStatus),
+	}
 	c.mu.Unlock()
+	st.Recovery = c.ladder.Record()
 	for _, b := range c.branches {
 		st.Streams[b.cfg.Name] = b.status()
 	}

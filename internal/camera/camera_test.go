@@ -315,25 +315,26 @@ func TestNoCamera(t *testing.T) {
 		name string
 		emu  vcemu.Config
 		cfg  func(*camera.Config)
-		want error
+		want error // that ends the camera, or is shown while it asks again
+		asks camera.State
 	}{
-		{"none found", vcemu.Config{NoCamera: true}, func(*camera.Config) {}, camera.ErrNoCamera},
-		{"no second one", vcemu.Config{}, func(c *camera.Config) { c.Number = 1 }, camera.ErrNoCamera},
+		{"none found", vcemu.Config{NoCamera: true}, func(*camera.Config) {}, camera.ErrNoCamera, camera.NoCamera},
+		{"no second one", vcemu.Config{}, func(c *camera.Config) { c.Number = 1 }, camera.ErrNoCamera, camera.NoCamera},
 		{"no support", vcemu.Config{NoCamera: true, Quirks: vcemu.Quirks{CameraInfoV1: true}}, func(*camera.Config) {},
-			camera.ErrNoSupport},
+			camera.ErrNoSupport, ""},
 		{"not there when enabled", vcemu.Config{NoCamera: true, Quirks: vcemu.Quirks{CameraInfoV1: true, NoCameraAtEnable: true}},
-			func(*camera.Config) {}, mmal.ENoSpc},
+			func(*camera.Config) {}, mmal.ENoSpc, camera.NoCamera},
 		{"in use", vcemu.Config{Quirks: vcemu.Quirks{CameraRefusal: mmal.ENoSpc, CameraRefusalAt: vcemu.AtEnable}},
-			func(*camera.Config) {}, camera.ErrInUse},
+			func(*camera.Config) {}, camera.ErrInUse, camera.NoCamera},
 		{"too little memory for a camera", vcemu.Config{Quirks: vcemu.Quirks{CameraRefusal: mmal.ENoMem}}, func(*camera.Config) {},
-			camera.ErrNoSupport},
+			camera.ErrRefused, camera.NoCamera},
 		{"too little memory for its images", vcemu.Config{Quirks: vcemu.Quirks{CameraRefusal: mmal.ENoMem, CameraRefusalAt: vcemu.AtCommit}},
-			func(*camera.Config) {}, camera.ErrMemory},
+			func(*camera.Config) {}, camera.ErrMemory, camera.Recovering},
 		{"too little memory to start", vcemu.Config{Quirks: vcemu.Quirks{CameraRefusal: mmal.ENoMem, CameraRefusalAt: vcemu.AtEnable}},
-			func(*camera.Config) {}, camera.ErrMemory},
-		{"Camera Module 3", vcemu.Config{Quirks: vcemu.Quirks{SensorName: "imx708"}}, func(*camera.Config) {}, camera.ErrImpossible},
-		{"Global Shutter", vcemu.Config{Quirks: vcemu.Quirks{SensorName: "IMX296"}}, func(*camera.Config) {}, camera.ErrImpossible},
-		{"unknown name", vcemu.Config{}, func(c *camera.Config) { c.Controls.AWBMode = "moonlight" }, nil},
+			func(*camera.Config) {}, camera.ErrMemory, camera.Recovering},
+		{"Camera Module 3", vcemu.Config{Quirks: vcemu.Quirks{SensorName: "imx708"}}, func(*camera.Config) {}, camera.ErrImpossible, ""},
+		{"Global Shutter", vcemu.Config{Quirks: vcemu.Quirks{SensorName: "IMX296"}}, func(*camera.Config) {}, camera.ErrImpossible, ""},
+		{"unknown name", vcemu.Config{}, func(c *camera.Config) { c.Controls.AWBMode = "moonlight" }, nil, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -341,7 +342,20 @@ func TestNoCamera(t *testing.T) {
 				cfg := testConfig()
 				tt.cfg(&cfg)
 				r := start(t, cfg, tt.emu)
-				err := <-r.ended
+				var err error
+				if tt.asks != "" {
+					time.Sleep(time.Hour)
+					st := r.camera.Status()
+					if err = st.LastError; st.State != tt.asks {
+						t.Errorf("after an hour: %v, want %v", st.State, tt.asks)
+					}
+					if n := st.Recovery; n.Restarts+n.Reboots > 0 || n.Reconnects > 100 {
+						t.Errorf("in an hour: %+v", n)
+					}
+					r.end(t)
+				} else {
+					err = <-r.ended
+				}
 				if err == nil || tt.want != nil && !errors.Is(err, tt.want) || strings.Contains(err.Error(), "\n") {
 					t.Errorf("got %v, want one line with %v", err, tt.want)
 				}
@@ -366,7 +380,7 @@ func TestUnknownSensor(t *testing.T) {
 	})
 }
 
-// TestVideoCoreGone has the service end under the camera's feet.
+// TestVideoCoreGone has the service end under the camera's feet, for good.
 func TestVideoCoreGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		vc, err := vcemu.New(vcemu.Config{})
@@ -389,11 +403,15 @@ func TestVideoCoreGone(t *testing.T) {
 		time.Sleep(time.Second)
 		began := time.Now()
 		cancel()
-		if err := <-ended; !errors.Is(err, mmal.ErrClosed) {
-			t.Errorf("got %v, want ErrClosed", err)
+		time.Sleep(100 * time.Millisecond)
+		if st := cam.Status(); st.State != camera.Recovering || !errors.Is(st.LastError, mmal.ErrClosed) && !errors.Is(st.LastError, vcemu.ErrNotRunning) {
+			t.Errorf("state is %v, %v", st.State, st.LastError)
 		}
-		if took := time.Since(began); took > 100*time.Millisecond {
-			t.Errorf("took %v to notice", took)
+		if err := <-ended; !errors.Is(err, vcemu.ErrNotRunning) {
+			t.Errorf("got %v, want ErrNotRunning", err)
+		}
+		if took := time.Since(began); took < 20*time.Second || took > 25*time.Second {
+			t.Errorf("asks for a restart after %v, want 20 s of attempts", took)
 		}
 		if st := cam.Status().State; st != camera.Stopped {
 			t.Errorf("state is %v", st)

@@ -1,6 +1,10 @@
 package camera
 
-import "time"
+import (
+	"time"
+
+	"github.com/camkrazy/camkrazy/internal/recovery"
+)
 
 // Config says what the pipeline delivers. All values have been validated; package config tells their ranges.
 type Config struct {
@@ -16,6 +20,8 @@ type Config struct {
 	// Streams are 1 to 3.
 	Streams  []StreamConfig
 	Snapshot SnapshotConfig
+	// Recovery decides what is done about faults. A nil one knows nothing of earlier processes, and cannot reboot.
+	Recovery *recovery.Ladder
 }
 
 // Controls are the image controls, by picamera's names, units and ranges.

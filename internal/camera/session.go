@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,31 +29,26 @@ const (
 
 // session is one pipeline, from its first component to its end.
 type session struct {
-	cfg    Config
-	plan   Plan
-	client *mmal.Client
-	log    *slog.Logger
-	// undo is what takes the pipeline down, in the order of building.
-	undo []func(context.Context) error
+	part // the sensor and what all streams share
+	cfg  Config
+	plan Plan
+	log  *slog.Logger
 
 	sensorInfo mmal.Sensor
 	sensor     *mmal.Component
 	splitter   *mmal.Component
 	splits     int // splitter outputs in use
-	tunnels    []tunnel
-	workers    []*mmal.Component // to be enabled, nearest to the sensor first
 	branches   []*branch
 	stills     *stills
 	controls   *controls
 	failed     chan error // an event that ends the session
+	// stopCapture ends the flow of images; nil until it has begun.
+	stopCapture func(context.Context) error
 }
-
-// tunnel is a link inside the firmware.
-type tunnel struct{ from, to *mmal.Port }
 
 func newSession(c *Camera, client *mmal.Client) *session {
 	return &session{
-		cfg: c.cfg, plan: NewPlan(c.cfg), client: client, log: c.log,
+		part: part{client: client}, cfg: c.cfg, plan: NewPlan(c.cfg), log: c.log,
 		branches: c.branches, stills: c.stills, controls: c.controls, failed: make(chan error, 1),
 	}
 }
@@ -71,31 +67,6 @@ func (s *session) build(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// stop takes the pipeline down, whatever of it there is.
-func (s *session) stop(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
-	defer cancel()
-	var errs []error
-	for len(s.undo) > 0 && ctx.Err() == nil {
-		last := len(s.undo) - 1
-		errs = append(errs, s.undo[last](ctx))
-		s.undo = s.undo[:last]
-	}
-	return errors.Join(errs...)
-}
-
-func (s *session) onStop(undo func(context.Context) error) { s.undo = append(s.undo, undo) }
-
-// create makes a component that stop destroys.
-func (s *session) create(ctx context.Context, name string, onEvent func(mmal.Event)) (*mmal.Component, error) {
-	comp, err := s.client.CreateComponent(ctx, name, onEvent)
-	if err != nil {
-		return nil, err
-	}
-	s.onStop(comp.Destroy)
-	return comp, nil
 }
 
 // findSensor asks which sensors there are.
@@ -166,6 +137,8 @@ func (s *session) createSensor(ctx context.Context) error {
 		switch {
 		case !errors.Is(err, mmal.ENoMem):
 			return err
+		case s.sensorInfo.Name != "": // so it is not the firmware that lacks something
+			return fmt.Errorf("%w: %w", ErrRefused, err)
 		case try == sensorTries:
 			return fmt.Errorf("%w (%w)", ErrNoSupport, err)
 		case try == 1:
@@ -272,47 +245,47 @@ func (s *session) split(ctx context.Context) (*mmal.Port, error) {
 	return out, out.Commit(ctx, s.splitter.Inputs[0].Format(), mmal.Buffers{})
 }
 
-// tunnel makes a link that start enables: it gives the source's format to the sink and connects them.
-func (s *session) tunnel(ctx context.Context, from, to *mmal.Port) error {
-	if err := s.connect(ctx, from, to); err != nil {
-		return err
+// parts are all of the pipeline, the nearest to the sensor first.
+func (s *session) parts() []*part {
+	parts := []*part{&s.part}
+	for _, b := range s.branches {
+		parts = append(parts, &b.part)
 	}
-	s.tunnels = append(s.tunnels, tunnel{from, to})
-	return nil
+	return append(parts, &s.stills.part)
 }
 
-// connect gives the source's format to the sink and connects them, disabled.
-func (s *session) connect(ctx context.Context, from, to *mmal.Port) error {
-	if err := to.Commit(ctx, from.Format(), mmal.Buffers{}); err != nil {
-		return err
+// stop takes the pipeline down, whatever of it there is, the sinks first.
+func (s *session) stop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, stopTimeout, mmal.ErrNoReply)
+	defer cancel()
+	var errs []error
+	if s.stopCapture != nil {
+		errs = append(errs, s.stopCapture(ctx))
 	}
-	if err := from.Connect(ctx, to); err != nil {
-		return err
+	for _, p := range slices.Backward(s.parts()) {
+		errs = append(errs, p.stop(ctx))
 	}
-	s.onStop(from.Disconnect)
-	return nil
+	return errors.Join(errs...)
 }
 
 // start enables everything, sinks first.
 func (s *session) start(ctx context.Context) error {
-	for i := len(s.workers) - 1; i >= 0; i-- {
-		err := s.workers[i].Enable(ctx)
-		if errors.Is(err, mmal.ENoSpc) && s.workers[i] == s.sensor {
+	parts := s.parts()
+	for _, p := range slices.Backward(parts) {
+		err := p.enableWorkers(ctx)
+		if errors.Is(err, mmal.ENoSpc) && p == &s.part {
 			return fmt.Errorf("%w (%w)", ErrInUse, err)
-		} else if err != nil && !errors.Is(err, mmal.ENoSys) {
+		} else if err != nil {
 			return err
 		}
-		s.onStop(s.workers[i].Disable)
 	}
-	for i := len(s.tunnels) - 1; i >= 0; i-- {
-		t := s.tunnels[i]
-		if err := t.from.EnableTunnel(ctx, t.to, tunnelSize(t.from, t.to)); err != nil {
+	for _, p := range slices.Backward(parts) {
+		if err := p.enableTunnels(ctx); err != nil {
 			return err
 		}
-		s.onStop(func(ctx context.Context) error { return t.from.DisableTunnel(ctx, t.to) })
 	}
 	for _, b := range s.branches {
-		if err := b.start(ctx, s); err != nil {
+		if err := b.start(ctx); err != nil {
 			return err
 		}
 	}
@@ -320,19 +293,10 @@ func (s *session) start(ctx context.Context) error {
 	if err := capture.Set(ctx, &mmal.Boolean{ID: mmal.ParamCapture, Value: true}); err != nil {
 		return err
 	}
-	s.onStop(func(ctx context.Context) error {
+	s.stopCapture = func(ctx context.Context) error {
 		return capture.Set(ctx, &mmal.Boolean{ID: mmal.ParamCapture, Value: false})
-	})
-	return nil
-}
-
-// tunnelSize is the number and size of buffers to ask for at both ends of a tunnel: what either of them wants.
-func tunnelSize(from, to *mmal.Port) mmal.Buffers {
-	a, b := from.Block(), to.Block()
-	return mmal.Buffers{
-		Num:  max(a.Min.Num, a.Advised.Num, b.Min.Num, b.Advised.Num, tunnelBuffers),
-		Size: max(a.Min.Size, a.Advised.Size, b.Min.Size, b.Advised.Size),
 	}
+	return nil
 }
 
 // opaque is the format of pictures that stay on the GPU.

@@ -28,6 +28,9 @@ const (
 // ErrNoStill says that no picture came.
 var ErrNoStill = errors.New("no picture came from the JPEG encoder")
 
+// errLate says that the encoder gave nothing, as opposed to something damaged.
+var errLate = fmt.Errorf("%w within %v", ErrNoStill, stillTimeout)
+
 // stills takes JPEG pictures from the running video, one at a time.
 type stills struct {
 	cfg    SnapshotConfig
@@ -36,6 +39,7 @@ type stills struct {
 	asked  chan stillRequest
 	usual  stillShape
 
+	part
 	from    *mmal.Port // the splitter's
 	scaler  *mmal.Component
 	encoder *mmal.Component
@@ -75,28 +79,34 @@ func newStills(cfg Config, log *slog.Logger) *stills {
 
 // build makes the branch, connected but not enabled.
 func (st *stills) build(ctx context.Context, s *session) error {
-	st.linked, st.fitted, st.model = false, stillShape{}, cameraModel(s.sensorInfo.Name)
+	st.model = cameraModel(s.sensorInfo.Name)
 	var err error
 	if st.from, err = s.split(ctx); err != nil {
 		return err
 	}
-	if st.scaler, err = createScaler(ctx, s); err != nil {
+	return st.make(ctx)
+}
+
+// make makes the branch's components, connected but not enabled.
+func (st *stills) make(ctx context.Context) (err error) {
+	st.linked, st.fitted = false, stillShape{}
+	if st.scaler, err = st.createScaler(ctx, st.log); err != nil {
 		return err
 	}
-	if st.encoder, err = s.create(ctx, "ril.image_encode", nil); err != nil {
+	if st.encoder, err = st.create(ctx, "ril.image_encode", nil); err != nil {
 		return err
 	}
-	if err := s.connect(ctx, st.from, st.scaler.Inputs[0]); err != nil {
+	if err := st.connect(ctx, st.from, st.scaler.Inputs[0]); err != nil {
 		return err
 	}
-	s.onStop(st.unlink)
+	st.onStop(st.unlink)
 	if err := st.fit(ctx, st.usual); err != nil {
 		return err
 	}
 	if err := st.configure(ctx); err != nil {
 		return err
 	}
-	s.workers = append(s.workers, st.scaler, st.encoder)
+	st.workers = append(st.workers, st.scaler, st.encoder)
 	return nil
 }
 
@@ -165,8 +175,8 @@ func (st *stills) configure(ctx context.Context) error {
 }
 
 // run takes pictures at their interval, the first at once, and when asked to, until ctx is done. A picture that fails is
-// a warning, for the streams do not need it; a firmware that answers no more is the end.
-func (st *stills) run(ctx context.Context) error {
+// a warning, for the streams do not need it, and treat may mend the branch; a firmware that answers no more is the end.
+func (st *stills) run(ctx context.Context, treat func(context.Context, error) error) error {
 	due := make(<-chan time.Time)
 	if st.cfg.Interval > 0 {
 		t := time.NewTicker(st.cfg.Interval)
@@ -189,6 +199,12 @@ func (st *stills) run(ctx context.Context) error {
 			return err
 		} else if err != nil {
 			st.log.Warn("no snapshot", "err", err)
+			if !errors.Is(err, errLate) {
+				continue
+			}
+			if err := treat(ctx, err); err != nil {
+				return err
+			}
 		}
 	}
 }
@@ -296,7 +312,7 @@ func (st *stills) capture(ctx context.Context) (still Still, err error) {
 		}
 		return st.end()
 	case <-timeout.C:
-		return Still{}, ErrNoStill
+		return Still{}, errLate
 	case <-ctx.Done():
 		return Still{}, context.Cause(ctx)
 	}
@@ -314,6 +330,19 @@ func outliving(ctx context.Context, grace time.Duration) (context.Context, conte
 		stop()
 		cancel()
 	}
+}
+
+// rebuild takes the branch down and makes it anew while the streams run.
+func (st *stills) rebuild(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, rebuildTimeout, mmal.ErrNoReply)
+	defer cancel()
+	if err := st.stop(ctx); errors.Is(err, mmal.ErrNoReply) || errors.Is(err, mmal.ErrClosed) {
+		return fmt.Errorf("take snapshots down: %w", err)
+	}
+	if err := st.make(ctx); err != nil {
+		return fmt.Errorf("rebuild snapshots: %w", err)
+	}
+	return st.enableWorkers(ctx)
 }
 
 func (st *stills) begin() <-chan error {

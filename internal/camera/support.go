@@ -8,8 +8,8 @@ import (
 	"github.com/camkrazy/camkrazy/internal/mmal"
 )
 
-// What keeps a board from having a camera, each with its cure. ErrNoSupport and what wraps ErrImpossible last; the others
-// may pass by themselves.
+// What keeps a board from having a camera, each with its cure. ErrNoSupport and what wraps ErrImpossible last and end the
+// camera; of the others it asks again and again, for they may pass by themselves.
 var (
 	// ErrNoCamera says that the firmware found no sensor at the place asked for.
 	ErrNoCamera = errors.New("no camera found: take the power off and check the ribbon cable at both ends; of a Camera Module 3 " +
@@ -21,6 +21,10 @@ var (
 	// ErrImpossible says that the sensor or the firmware cannot do what the configuration asks for, so that trying again
 	// does not help.
 	ErrImpossible = errors.New("not possible with this camera")
+
+	// ErrRefused says that the firmware knows a camera, but does not make its component.
+	ErrRefused = errors.New("the firmware refuses the camera that it has found: if that lasts, take the power off and check the ribbon " +
+		"cable; config.txt needs gpu_mem=256")
 
 	// ErrInUse says that the firmware does not let this program have the sensor.
 	ErrInUse = errors.New("the camera is in use by another program, or its sensor does not answer: stop the other program, or " +
@@ -50,7 +54,7 @@ func checkSensor(name string) (known bool, err error) {
 
 // explained says what a refusal in the middle of the pipeline's building means.
 func explained(err error) error {
-	if errors.Is(err, mmal.ENoMem) && !errors.Is(err, ErrNoSupport) {
+	if errors.Is(err, mmal.ENoMem) && !errors.Is(err, ErrNoSupport) && !errors.Is(err, ErrRefused) {
 		return fmt.Errorf("%w (%w)", ErrMemory, err)
 	}
 	return err

@@ -50,43 +50,6 @@ func filled(h mmal.Header, msg []byte) bool {
 	return h.ID == mmal.BufferFromHost && mmal.Decode(msg, &m) == nil && m.Length > 0
 }
 
-// TestSilentFirmware holds that a firmware that stops answering, or stops giving pictures, ends the camera, whether or
-// not anybody asks it for something.
-func TestSilentFirmware(t *testing.T) {
-	tests := []struct {
-		name     string
-		interval time.Duration // of stills
-		passes   func(h mmal.Header) bool
-		within   time.Duration
-		want     string
-	}{
-		{"all, while stills are taken", 2 * time.Second, func(mmal.Header) bool { return false }, 8 * time.Second, mmal.ErrNoReply.Error()},
-		{"all, while nobody asks", 0, func(mmal.Header) bool { return false }, 15 * time.Second, "has given no picture for"},
-		{"pictures only", 0, func(h mmal.Header) bool { return h.ID != mmal.BufferToHost }, 15 * time.Second, "has given no picture for"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				var silent atomic.Bool
-				pass := func(h mmal.Header, _ []byte) bool { return !silent.Load() || tt.passes(h) }
-				cfg := testConfig()
-				cfg.Snapshot.Interval = tt.interval
-				r := startTampered(t, cfg, vcemu.Config{}, &tamper{sent: pass, received: pass})
-				time.Sleep(1500 * time.Millisecond)
-				silent.Store(true)
-				began := time.Now()
-				err := <-r.ended
-				if err == nil || !strings.Contains(err.Error(), tt.want) {
-					t.Errorf("got %v, want %q", err, tt.want)
-				}
-				if took := time.Since(began); took > tt.within {
-					t.Errorf("took %v to end, want %v", took, tt.within)
-				}
-			})
-		})
-	}
-}
-
 // TestStopWhileSilent holds that the camera stops in time although nobody answers, wherever it is.
 func TestStopWhileSilent(t *testing.T) {
 	for after := 1; after < 260; after += 3 {
@@ -151,14 +114,14 @@ func TestGateHeld(t *testing.T) {
 			},
 		}
 		r := startTampered(t, testConfig(), vcemu.Config{}, between)
-		time.Sleep(5 * time.Second)
+		time.Sleep(2 * time.Second)
 		hq := r.snapshot("hq")
 		if st := r.camera.Status().Streams["lq"]; st.Dropped == 0 {
 			t.Errorf("the frames that lq missed are not counted: %+v", st)
 		}
 		r.stop()
 		<-r.ended // not in order, for the frame does not come back
-		checkStream(t, "hq", hq, 30, 5)
+		checkStream(t, "hq", hq, 30, 2)
 	})
 }
 

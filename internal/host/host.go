@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Temperature is the SoC's in degrees Celsius; ok is false where there is no sensor.
@@ -16,6 +17,17 @@ func Temperature() (celsius float64, ok bool) {
 	}
 	milli, err := strconv.Atoi(strings.TrimSpace(string(text)))
 	return float64(milli) / 1000, err == nil
+}
+
+// Uptime is the time since the kernel was started (proc(5), uptime, first field); ok is false if it cannot be read.
+func Uptime() (up time.Duration, ok bool) {
+	text, err := os.ReadFile("/proc/uptime")
+	if err != nil {
+		return 0, false
+	}
+	first, _, _ := strings.Cut(string(text), " ")
+	seconds, err := strconv.ParseFloat(first, 64)
+	return time.Duration(seconds * float64(time.Second)), err == nil
 }
 
 // ResidentMemory is this process's resident set in bytes (proc(5), statm, second field); 0 if it cannot be read.

@@ -33,6 +33,7 @@ type Client struct {
 	returns  chan *Buffer  // buffers to give to the firmware
 	done     chan struct{} // closed when Run is about to return
 	reason   error         // that Run returns; set before done is closed
+	closeErr error         // of the transport; the same
 
 	mu          sync.Mutex // guards what follows
 	lastContext uint32
@@ -84,8 +85,8 @@ func (c *Client) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		<-running.Done()
-		if err := c.transport.Close(); err != nil {
-			c.log.Error("MMAL service does not close", "err", err)
+		if c.closeErr = c.transport.Close(); c.closeErr != nil {
+			c.log.Error("MMAL service does not close", "err", c.closeErr)
 		}
 	})
 	wg.Go(func() {
@@ -101,6 +102,9 @@ func (c *Client) Run(ctx context.Context) error {
 	}
 	return c.reason
 }
+
+// CloseError is the error of closing the transport, once Run has returned.
+func (c *Client) CloseError() error { return c.closeErr }
 
 // Version asks for the version of the firmware's MMAL server.
 func (c *Client) Version(ctx context.Context) (major, minor uint32, err error) {

@@ -5,6 +5,10 @@ import "errors"
 // ErrClosed says that the transport is closed, by either side.
 var ErrClosed = errors.New("MMAL service closed")
 
+// ErrStuck says that the firmware does not answer the kernel, which waits for it: what a transport has left behind ends when
+// the firmware answers, or the machine is rebooted, and the process may not even be able to end.
+var ErrStuck = errors.New("VideoCore does not answer the kernel")
+
 // Transport carries messages and bulk transfers between one client and the firmware. /dev/vchiq is one, the emulated
 // VideoCore another.
 //

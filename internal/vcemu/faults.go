@@ -66,8 +66,8 @@ func (k FaultKind) OfEncoders() bool { return k == Stall || k == Freeze || k == 
 // ErrNothing says that there was nothing to fail.
 var ErrNothing = errors.New("nothing is there that could fail so")
 
-// Inject makes something fail from now on. Of a fault of encoders, concerned says which; nil is all, and those of JPEG
-// too. The error is ErrNothing, or that the kind is none.
+// Inject makes something fail from now on. Of a fault of encoders, concerned says which, those of JPEG included; nil is
+// all. The error is ErrNothing, or that the kind is none.
 func (v *VideoCore) Inject(k FaultKind, concerned func(EncoderStats) bool) error {
 	if k == Disconnect {
 		return v.closeSessions()
@@ -131,7 +131,9 @@ func (v *VideoCore) failEncoders(k FaultKind, concerned func(EncoderStats) bool)
 			}
 			f = &unit.fault
 		case *imageEncoder:
-			if concerned != nil {
+			size := c.inputs[0].visible()
+			jpeg := EncoderStats{Component: c.handle, Width: size.X, Height: size.Y, JPEG: true}
+			if concerned != nil && !concerned(jpeg) {
 				continue
 			}
 			f = &unit.fault

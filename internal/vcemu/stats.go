@@ -25,6 +25,7 @@ type EncoderStats struct {
 	Component     uint32 // handle
 	Width, Height int    // visible
 	BitRate       int    // as configured, in bit/s
+	JPEG          bool   // it is one of JPEG; Stats has none of those
 	Frames        uint64
 	KeyFrames     uint64
 	Skipped       uint64 // left out, see Quirks.SkipEvery

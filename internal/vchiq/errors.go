@@ -1,15 +1,16 @@
 package vchiq
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"syscall"
+
+	"github.com/camkrazy/camkrazy/internal/mmal"
 )
 
 // ErrStuck says that VideoCore does not answer and the kernel waits for it: what has been left behind ends when it
 // answers, or with the process.
-var ErrStuck = errors.New("VideoCore does not answer the kernel")
+var ErrStuck = mmal.ErrStuck
 
 // errOverrun says that nobody fetches what VideoCore sends.
 var errOverrun = fmt.Errorf("%d messages wait to be received: nobody does", maxQueued)

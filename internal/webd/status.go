@@ -6,12 +6,25 @@ type Status struct {
 	UptimeS  int64             `json:"uptime_s"`
 	Healthy  bool              `json:"healthy"`
 	Problems []string          `json:"problems"`
+	Notices  []string          `json:"notices"` // worth knowing, and no reason to do anything
 	Board    string            `json:"board"`
 	Camera   CameraStatus      `json:"camera"`
 	Streams  map[string]Stream `json:"streams"`
 	Snapshot Snapshot          `json:"snapshot"`
 	Host     Host              `json:"host"`
 	Ports    Ports             `json:"ports"`
+	Recovery Recovery          `json:"recovery"`
+}
+
+// Recovery counts what was done against trouble, over restarts and reboots of its own. Streams rebuilt alone are counted
+// there.
+type Recovery struct {
+	Pipelines    int    `json:"pipelines"`
+	Reconnects   int    `json:"reconnects"`
+	Restarts     int    `json:"restarts"`
+	Reboots      int    `json:"reboots"`
+	Snapshots    int    `json:"snapshots"`     // rebuilds of their part alone
+	RebootWanted string `json:"reboot_wanted"` // why; "" if it is not
 }
 
 // Ports are the TCP ports where the appliance can be reached; 0 is none.
@@ -47,6 +60,8 @@ type Stream struct {
 	Dropped      uint64  `json:"dropped"`       // pictures lost inside this program
 	EncoderSkips uint64  `json:"encoder_skips"` // pictures that the encoder left out, of which nothing came
 	FrameAgeMS   *int64  `json:"frame_age_ms"`  // since the newest picture; nil before the first
+	TakenAgeMS   *int64  `json:"taken_age_ms"`  // since RTSP and live view took a picture; nil before the first
+	Content      string  `json:"content"`       // moving, unchanging or uniform
 	Link         string  `json:"link"`          // how frames reach the encoder
 	Readers      int     `json:"readers"`
 	ReaderDrops  uint64  `json:"reader_drops"` // viewers sent away because they took nothing for 10 s
@@ -56,7 +71,7 @@ type Stream struct {
 	Watchers       int    `json:"watchers"` // of the live view over HTTP
 	// WatcherDrops counts the pictures that watchers of the live view lost because they were too slow.
 	WatcherDrops uint64 `json:"watcher_drops"`
-	Recoveries   int    `json:"recoveries"`
+	Recoveries   int    `json:"recoveries"` // times that it was built anew alone
 }
 
 // Snapshot tells of the stills.

@@ -89,7 +89,7 @@ func (f Fault) Inject(v *vcemu.VideoCore) error {
 		return v.Inject(f.Kind, nil)
 	}
 	return v.Inject(f.Kind, func(e vcemu.EncoderStats) bool {
-		return e.Width == f.Stream.Width && e.Height == f.Stream.Height && e.BitRate == f.Stream.BitRate
+		return !e.JPEG && e.Width == f.Stream.Width && e.Height == f.Stream.Height && e.BitRate == f.Stream.BitRate
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"image/jpeg"
 	"sync"
 	"testing"
@@ -88,7 +89,12 @@ func film(t *testing.T, r rig) (*camera.Camera, *footage) {
 			},
 		},
 	}
+	opened := false // a camera that has lost its connection is not to make another one
 	open := func(context.Context) (mmal.Transport, error) {
+		if opened {
+			return nil, fmt.Errorf("%w: %w", camera.ErrPermanent, mmal.ErrClosed)
+		}
+		opened = true
 		if c := r.dial(mmalName, 16, 10); c != nil {
 			return c, nil
 		}

@@ -1,0 +1,178 @@
+package camera_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/camkrazy/camkrazy/internal/camera"
+	"github.com/camkrazy/camkrazy/internal/vcemu"
+)
+
+// onlyLQ is the encoder of the small stream.
+func onlyLQ(e vcemu.EncoderStats) bool { return e.Width == 160 }
+
+// onlyHQ is that of the large one.
+func onlyHQ(e vcemu.EncoderStats) bool { return e.Width == 320 }
+
+// gap is the longest time without a picture after the since-th.
+func gap(units []unit, since int) (longest time.Duration) {
+	for i := max(1, since); i < len(units); i++ {
+		longest = max(longest, units[i].pts-units[i-1].pts)
+	}
+	return longest
+}
+
+// TestRecovery lets VideoCore fail in each of its ways. Pictures come again in time, in the order of one clock, beginning
+// with a key frame, and a stream that is not concerned loses none where it says so.
+func TestRecovery(t *testing.T) {
+	const lasting = vcemu.FaultTime
+	tests := []struct {
+		name      string
+		kinds     []vcemu.FaultKind
+		concerned func(vcemu.EncoderStats) bool
+		quirks    vcemu.Quirks
+		gap       time.Duration // at most, of the streams concerned
+		others    bool          // go on without a gap
+		steps     [3]int        // streams rebuilt alone, pipelines rebuilt, connections, at least
+	}{
+		{"one encoder stalls", []vcemu.FaultKind{vcemu.Stall}, onlyLQ, vcemu.Quirks{}, 2600 * time.Millisecond, true, [3]int{1, 0, 0}},
+		{"one stalls and holds up all", []vcemu.FaultKind{vcemu.Stall}, onlyHQ, vcemu.Quirks{StallHoldsImages: true}, 3 * time.Second, false, [3]int{0, 1, 0}},
+		{"both stall", []vcemu.FaultKind{vcemu.Stall}, nil, vcemu.Quirks{}, 3 * time.Second, false, [3]int{0, 1, 0}},
+		{"one locks up", []vcemu.FaultKind{vcemu.Lockup}, onlyLQ, vcemu.Quirks{}, 4 * time.Second, false, [3]int{1, 0, 1}},
+		{"both lock up", []vcemu.FaultKind{vcemu.Lockup}, nil, vcemu.Quirks{}, 4 * time.Second, false, [3]int{0, 1, 1}},
+		{"a bulk transfer never completes", []vcemu.FaultKind{vcemu.LoseBulk}, nil, vcemu.Quirks{}, 4 * time.Second, false, [3]int{0, 1, 1}},
+		{"sensor stops with a word", []vcemu.FaultKind{vcemu.SensorError}, nil, vcemu.Quirks{}, time.Second, false, [3]int{0, 1, 0}},
+		{"service closes", []vcemu.FaultKind{vcemu.Disconnect}, nil, vcemu.Quirks{}, time.Second, false, [3]int{0, 0, 1}},
+		{"silent", []vcemu.FaultKind{vcemu.Silence}, nil, vcemu.Quirks{}, lasting + 5*time.Second, false, [3]int{0, 0, 1}},
+		{"camera is refused for a while", []vcemu.FaultKind{vcemu.RefuseCamera, vcemu.SensorError}, nil, vcemu.Quirks{}, lasting + 5*time.Second, false, [3]int{0, 1, 1}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := start(t, testConfig(), vcemu.Config{Quirks: tt.quirks})
+				time.Sleep(2500 * time.Millisecond)
+				hq, lq := len(r.snapshot("hq")), len(r.snapshot("lq"))
+				for _, k := range tt.kinds {
+					if err := r.vc.Inject(k, tt.concerned); err != nil {
+						t.Fatal(err)
+					}
+				}
+				time.Sleep(20 * time.Second)
+				st := r.camera.Status()
+				r.stop()
+				if err := <-r.ended; err != nil {
+					t.Errorf("camera ended with %v", err)
+				}
+				for name, since := range map[string]int{"hq": hq, "lq": lq} {
+					units := r.units[name]
+					checkOrder(t, name, units)
+					limit := tt.gap
+					if tt.others && name == "hq" {
+						limit = 34 * time.Millisecond
+					}
+					longest := gap(units, since)
+					t.Logf("%s: longest gap %v", name, longest.Round(time.Millisecond))
+					if longest > limit {
+						t.Errorf("%s: gap of %v, want %v", name, longest, limit)
+					}
+					if last := time.Since(st.Streams[name].LastFrame); last > time.Second {
+						t.Errorf("%s: no pictures at the end", name)
+					}
+				}
+				got := [3]int{sum(st.Recovery.Streams), st.Recovery.Pipelines, st.Recovery.Reconnects}
+				for i := range got {
+					if got[i] < tt.steps[i] || tt.steps[i] == 0 && i < 2 && got[i] > 0 && tt.steps[2] == 0 {
+						t.Errorf("steps were %v, want %v", got, tt.steps)
+					}
+				}
+				if st.State != camera.Streaming || st.LastError == nil {
+					t.Errorf("state is %v, last error %v", st.State, st.LastError)
+				}
+			})
+		})
+	}
+}
+
+func sum(m map[string]int) (n int) {
+	for _, v := range m {
+		n += v
+	}
+	return n
+}
+
+// checkOrder holds that times rise, and that what comes after a gap can be decoded.
+func checkOrder(t *testing.T, name string, units []unit) {
+	t.Helper()
+	for i := 1; i < len(units); i++ {
+		step := units[i].pts - units[i-1].pts
+		if step <= 0 {
+			t.Fatalf("%s: picture %d is %v older than the one before", name, i, -step)
+		}
+		if step > 300*time.Millisecond && !units[i].idr {
+			t.Fatalf("%s: picture %d comes %v after the one before, and is no key frame", name, i, step)
+		}
+	}
+}
+
+// TestFrozen has encoders go on with an old picture: bytes flow, and nothing moves.
+func TestFrozen(t *testing.T) {
+	tests := []struct {
+		name      string
+		concerned func(vcemu.EncoderStats) bool
+		steps     [2]int // streams rebuilt alone, pipelines rebuilt
+	}{
+		{"one", onlyLQ, [2]int{1, 0}},
+		{"all, and the snapshots", nil, [2]int{0, 1}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cfg := testConfig()
+				cfg.Snapshot.Interval = 10 * time.Second
+				r := start(t, cfg, vcemu.Config{})
+				time.Sleep(2500 * time.Millisecond)
+				if err := r.vc.Inject(vcemu.Freeze, tt.concerned); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(2300 * time.Millisecond)
+				st := r.camera.Status()
+				time.Sleep(30 * time.Second)
+				later := r.camera.Status()
+				r.end(t)
+				if got := [2]int{sum(st.Recovery.Streams), st.Recovery.Pipelines}; got != tt.steps {
+					t.Errorf("after 2.3 s the steps were %v, want %v\n%s", got, tt.steps, r.log)
+				}
+				if got := [2]int{sum(later.Recovery.Streams), later.Recovery.Pipelines}; got != tt.steps || later.Recovery.Reconnects > 0 {
+					t.Errorf("after 30 s the steps were %+v, want no more", later.Recovery)
+				}
+				if c := later.Streams["lq"].Content; c != camera.Moving {
+					t.Errorf("content is %v", c)
+				}
+				checkOrder(t, "hq", r.units["hq"])
+				checkOrder(t, "lq", r.units["lq"])
+			})
+		})
+	}
+}
+
+// TestSnapshotsRecover has the JPEG encoder stall: it is made anew, and the streams lose nothing.
+func TestSnapshotsRecover(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, testConfig(), vcemu.Config{})
+		time.Sleep(2500 * time.Millisecond)
+		if err := r.vc.Inject(vcemu.Stall, func(e vcemu.EncoderStats) bool { return e.JPEG }); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(9500 * time.Millisecond)
+		st := r.camera.Status()
+		r.end(t)
+		if st.Recovery.Streams["snapshot"] != 1 || st.Recovery.Pipelines > 0 {
+			t.Errorf("steps were %+v", st.Recovery)
+		}
+		if age := time.Since(st.Snapshot.Last.Taken); age > 3*time.Second {
+			t.Errorf("the newest snapshot is %v old", age)
+		}
+		checkStream(t, "hq", r.units["hq"], 30, 12)
+	})
+}

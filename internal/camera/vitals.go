@@ -1,0 +1,180 @@
+package camera
+
+import (
+	"bytes"
+	"sync"
+	"time"
+)
+
+const (
+	// quietest is how long any stream may give no picture; slow ones may for quietFrames frame times.
+	quietest    = 2 * time.Second
+	quietFrames = 4
+	// firstPicture is how long the first picture of a new encoder may take: the sensor may have to start.
+	firstPicture = 5 * time.Second
+)
+
+// Content says what can be told of a stream's pictures without decoding them.
+type Content string
+
+// The kinds of content.
+const (
+	Moving Content = "moving"
+	// Unchanging pictures are all the same as the one before: no sensor gives that but in the dark.
+	Unchanging Content = "unchanging"
+	// Uniform pictures do not change, and of one colour: a covered lens, or darkness.
+	Uniform Content = "uniform"
+)
+
+// vitals are the signs of life of one stream.
+type vitals struct {
+	mu        sync.Mutex
+	made      time.Time     // the encoder
+	planned   time.Duration // from one picture to the next
+	step      time.Duration // from the picture before the last to the last
+	lastFrame time.Time     // out of the encoder; zero if there was none ever
+	taken     time.Time     // that the sink was through with a picture
+	still     time.Time     // since when all pictures are the same; zero if they are not
+	content   Content
+}
+
+// built says that a new encoder is there for a stream that was planned so.
+func (v *vitals) built(plan StreamPlan, shutter time.Duration) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.made, v.step, v.still, v.content = time.Now(), 0, time.Time{}, Moving
+	v.planned = max(time.Duration(float64(time.Second)/plan.FrameRate), shutter)
+}
+
+// frame says that a picture came, so many microseconds after the one before, the run-th that is the same.
+func (v *vitals) frame(step int64, run int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.lastFrame = time.Now()
+	v.step = min(time.Duration(step)*time.Microsecond, time.Minute)
+	switch {
+	case run == 0:
+		v.still, v.content = time.Time{}, Moving
+	case v.still.IsZero():
+		v.still = v.lastFrame
+	}
+}
+
+// period is how long a picture takes. The caller holds mu.
+func (v *vitals) period() time.Duration { return max(v.planned, v.step) }
+
+// took says that the sink has taken a picture.
+func (v *vitals) took() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.taken = time.Now()
+}
+
+func (v *vitals) times() (lastFrame, taken time.Time) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.lastFrame, v.taken
+}
+
+func (v *vitals) contentNow() Content {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.content
+}
+
+func (v *vitals) setContent(c Content) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !v.still.IsZero() {
+		v.content = c
+	}
+}
+
+// age is how long the stream has had no picture from its present encoder, and limit how long that may be.
+func (v *vitals) age() (age, limit time.Duration, first bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	limit = max(quietest, quietFrames*v.period())
+	if v.lastFrame.Before(v.made) {
+		return time.Since(v.made), max(firstPicture, limit), true
+	}
+	return time.Since(v.lastFrame), limit, false
+}
+
+// isQuiet says that the stream gives no pictures at the moment, though perhaps not for long enough to be sure.
+func (v *vitals) isQuiet() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return time.Since(v.lastFrame) > max(quietest/4, 2*v.period())
+}
+
+// sinkStuck says for how long the sink has not taken the picture that it was given.
+func (v *vitals) sinkStuck(waiting int) (time.Duration, bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	since := v.taken
+	if since.Before(v.made) {
+		since = v.made
+	}
+	age := time.Since(since)
+	return age, waiting > 0 && age > max(firstPicture, quietFrames*v.period())
+}
+
+const (
+	// suspectTime and suspectPictures are how long, and for how many pictures, a stream has to be the same until it is
+	// looked into.
+	suspectTime     = 1200 * time.Millisecond
+	suspectPictures = 3
+)
+
+// suspect says that the stream's pictures have not changed for too long to be natural.
+func (v *vitals) suspect() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return !v.still.IsZero() && time.Since(v.still) > max(suspectTime, suspectPictures*v.period())
+}
+
+// stillness counts the coded pictures that say nothing but "as before". A picture predicted from the one before costs,
+// where nothing has changed, next to nothing: all its macroblocks are skipped. A sensor's noise never lets that happen in
+// all of a picture, but in complete darkness.
+//
+// Such a picture is at most stillBytes long and 1/200 byte for each macroblock, and its end, which has neither number
+// nor time in it, is that of the one before.
+type stillness struct {
+	macroblocks int
+	run         int // pictures in a row
+	tail        [stillTail]byte
+}
+
+const (
+	stillBytes = 24
+	stillShare = 200
+	stillTail  = 4
+)
+
+func (s *stillness) reset() { s.run = 0 }
+
+// add looks at a picture. An IDR picture says nothing: it is coded without those before it.
+func (s *stillness) add(u *unit) {
+	if u.idr {
+		return
+	}
+	size := 0
+	var slice []byte
+	for _, n := range u.nals {
+		if t := nalType(n); t >= 1 && t <= 5 {
+			size += len(n)
+			slice = n
+		}
+	}
+	if size > stillBytes+s.macroblocks/stillShare || len(slice) < stillTail {
+		s.run = 0
+		return
+	}
+	tail := slice[len(slice)-stillTail:]
+	if s.run > 0 && !bytes.Equal(tail, s.tail[:]) {
+		s.run = 0
+	}
+	copy(s.tail[:], tail)
+	s.run++
+}
