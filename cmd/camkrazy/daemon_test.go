@@ -51,6 +51,8 @@ type daemon struct {
 	web  string // http://host:port
 	log  *syncBuffer
 	done chan error
+
+	user, password string // with which it is asked over HTTP, if there are any
 }
 
 // syncBuffer is what a process writes while a test reads it.
@@ -166,7 +168,14 @@ func (d *daemon) waitFor(what string, holds func() bool) {
 // get asks the web server, stores the body in body if that is not nil, and returns the status code; 0 for no answer.
 func (d *daemon) get(path string, body *[]byte) int {
 	client := http.Client{Timeout: 10 * time.Second}
-	rsp, err := client.Get(d.web + path)
+	r, err := http.NewRequest(http.MethodGet, d.web+path, nil)
+	if err != nil {
+		return 0
+	}
+	if d.user != "" {
+		r.SetBasicAuth(d.user, d.password)
+	}
+	rsp, err := client.Do(r)
 	if err != nil {
 		return 0
 	}

@@ -35,7 +35,7 @@ class Live {
     this.video = $("video");
     this.still = $("still");
     this.frame = 0.2; // s, of the stream
-    this.newest = 0;
+    this.video.addEventListener("loadeddata", () => this.pictures(false));
   }
 
   // show plays a stream, and goes on doing so, until another one is shown or hide is called.
@@ -61,6 +61,7 @@ class Live {
       } catch (err) {
         if (signal.aborted) return;
         this.say(err instanceof Unplayable ? `${err.message}: snapshots instead` : `${err.message}: trying again, snapshots meanwhile`);
+        this.cover(`${err.message}.`);
         if (Date.now() - began > 10000) pause = 500;
         if (err instanceof Unplayable) pause = 1 << 30;
       }
@@ -92,7 +93,6 @@ class Live {
         buffer.appendBuffer(value);
         await once(buffer, "updateend");
         if (this.video.error) throw new Error(`The player gave up (${this.video.error.message})`);
-        this.newest = Date.now();
         this.follow(buffer);
         await this.trim(buffer);
       }
@@ -148,7 +148,13 @@ class Live {
   pictures(stills) {
     this.still.hidden = !stills;
     this.video.hidden = stills;
-    $("curtain").hidden = true;
+    this.cover("");
+  }
+
+  // cover says something over the picture, or nothing.
+  cover(text) {
+    $("curtain").hidden = !text;
+    $("curtain").textContent = text;
   }
 
   say(text) {
@@ -157,10 +163,10 @@ class Live {
 }
 
 // within gives up on a promise after some time.
-function within(ms, promise) {
+function within(ms, promise, otherwise = "No picture has come for some seconds") {
   let timer;
   const late = new Promise((_, refuse) => {
-    timer = setTimeout(() => refuse(new Error("No picture has come for some seconds")), ms);
+    timer = setTimeout(() => refuse(new Error(otherwise)), ms);
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
@@ -306,13 +312,15 @@ function showState(st, seconds) {
 async function watchState() {
   for (let last = 0; ; await sleep(document.hidden ? 5 * period : period)) {
     try {
-      const st = await (await within(5000, ask("/status.json"))).json();
+      const st = await (await within(4000, ask("/status.json"), "for some seconds")).json();
       const now = performance.now();
       showState(st, last ? (now - last) / 1000 : 0);
+      document.body.classList.remove("stale");
       last = now;
       if (!live.name) choose();
     } catch (err) {
       showHealth(false, "No answer");
+      document.body.classList.add("stale");
       showProblems([`The camera does not answer (${err.message}); look at its power and its network cable`]);
     }
   }

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/camkrazy/camkrazy/internal/vcemu/scene"
+)
+
+// lasting is how long a test goes on that can go on for any time: short, or longer with LONG=1.
+func lasting(short, long time.Duration) time.Duration {
+	if os.Getenv("LONG") == "1" {
+		return long
+	}
+	return short
+}
+
+// TestCrowd has many ask for snapshots and watch over HTTP beside readers over RTSP: nobody misses a picture, and the
+// memory stays bounded.
+func TestCrowd(t *testing.T) {
+	const pollers, watchers, readers = 50, 10, 10
+	judge(t, "ffmpeg")
+	d := startDaemon(t, "")
+	length := lasting(8*time.Second, 10*time.Minute)
+	before, drops := d.status(), d.drops()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var crowd errgroup.Group
+	for i := range pollers {
+		crowd.Go(func() error { return poll(ctx, d.web, i) })
+	}
+	for i := range watchers {
+		crowd.Go(func() error { return watchLive(ctx, d.web+"/live/"+[]string{"hqstream", "lqstream"}[i%2]+".mp4") })
+	}
+	reading, readingCtx := errgroup.WithContext(t.Context())
+	missing := make([]int, readers)
+	for i := range readers {
+		stream, step := "lqstream", 6
+		if i == 0 { // one is enough to load a core
+			stream, step = "hqstream", 1
+		}
+		reading.Go(func() (err error) {
+			missing[i], err = readRTSP(readingCtx, d.rtsp+"/"+stream, step, length)
+			return err
+		})
+	}
+	if err := reading.Wait(); err != nil {
+		t.Error(err)
+	}
+	st := d.status()
+	cancel()
+	if err := crowd.Wait(); err != nil {
+		t.Error(err)
+	}
+	for i, n := range missing {
+		if lost := d.drops() - drops; n > lost {
+			t.Errorf("reader %d misses %d frames, of which the sensor dropped %d", i, n, lost)
+		}
+	}
+	if st.Streams["hqstream"].Watchers != watchers/2 || st.Streams["hqstream"].WatcherDrops+st.Streams["lqstream"].WatcherDrops != 0 {
+		t.Errorf("in the end the streams were %+v", st.Streams)
+	}
+	grown := int64(st.Host.MemoryRSSBytes) - int64(before.Host.MemoryRSSBytes)
+	t.Logf("%v with %d pollers, %d live views and %d readers: memory %d MB, %d MB more than before, the sensor dropped %d frames",
+		length, pollers, watchers, readers, st.Host.MemoryRSSBytes>>20, grown>>20, d.drops()-drops)
+	if grown > 64<<20 {
+		t.Errorf("the memory has grown by %d bytes", grown)
+	}
+}
+
+// poll asks for the snapshot five times a second, until ctx is done.
+func poll(ctx context.Context, web string, number int) error {
+	client := http.Client{Timeout: 5 * time.Second}
+	defer client.CloseIdleConnections()
+	tick := time.NewTicker(time.Second / 5)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+		began := time.Now()
+		rsp, err := client.Get(web + "/camera.jpg")
+		if err != nil {
+			return fmt.Errorf("poller %d: %w", number, err)
+		}
+		picture, err := io.ReadAll(rsp.Body)
+		rsp.Body.Close()
+		if err != nil || rsp.StatusCode != http.StatusOK || !bytes.HasPrefix(picture, []byte{0xff, 0xd8}) || !bytes.HasSuffix(picture, []byte{0xff, 0xd9}) {
+			return fmt.Errorf("poller %d: %d, %d bytes, %v", number, rsp.StatusCode, len(picture), err)
+		}
+		if took := time.Since(began); took > 2*time.Second {
+			return fmt.Errorf("poller %d: the snapshot took %v", number, took)
+		}
+	}
+}
+
+// watchLive reads a live view until ctx is done, and holds that no fragment is missing.
+func watchLive(ctx context.Context, url string) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	rsp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return fmt.Errorf("%s: %w", url, err)
+	}
+	defer rsp.Body.Close()
+	body := bufio.NewReader(rsp.Body)
+	var last uint32
+	for {
+		var header [8]byte
+		if _, err := io.ReadFull(body, header[:]); err != nil {
+			if errors.Is(err, context.Canceled) {
+				return nil
+			}
+			return fmt.Errorf("%s after fragment %d: %w", url, last, err)
+		}
+		size := int64(binary.BigEndian.Uint32(header[:])) - int64(len(header))
+		if string(header[4:]) != "moof" {
+			io.CopyN(io.Discard, body, size) // what goes wrong shows at the next header
+			continue
+		}
+		moof := make([]byte, size)
+		io.ReadFull(body, moof)
+		n := binary.BigEndian.Uint32(moof[12:]) // mfhd: size, type, version and flags, number
+		if last != 0 && n != last+1 {
+			return fmt.Errorf("%s: fragment %d after %d", url, n, last)
+		}
+		last = n
+	}
+}
+
+// readRTSP has ffmpeg decode a stream for some time, and returns how many frames are missing between the first and the
+// last. The frames are step apart.
+func readRTSP(ctx context.Context, url string, step int, length time.Duration) (missing int, err error) {
+	const width, height = 640, 16 // the row with the stamp, in the size that it has in a picture of 640x480
+	cmd := exec.CommandContext(ctx, "ffmpeg", "-v", "error", "-threads", "1", "-rtsp_transport", "tcp", "-i", url,
+		"-t", strconv.FormatFloat(length.Seconds(), 'f', -1, 64), "-fps_mode", "passthrough",
+		"-vf", fmt.Sprintf("crop=iw:ih/30:0:0,scale=%d:%d", width, height), "-f", "rawvideo", "-pix_fmt", "gray", "-")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil || stderr.Len() > 0 {
+		return 0, fmt.Errorf("ffmpeg %s: %w, %s", url, err, stderr.String())
+	}
+	var last uint32
+	frames := 0
+	for ; len(out) >= width*height; out = out[width*height:] {
+		n, ok := scene.ReadStamp(out[:width*height], width, width, 480)
+		if !ok {
+			return 0, fmt.Errorf("%s: frame %d has no readable stamp", url, frames)
+		}
+		if frames > 0 {
+			missing += int(n) - int(last) - step
+		}
+		last = n
+		frames++
+	}
+	if want := int(length.Seconds()) * sensorRate / step / 2; frames < want {
+		return 0, fmt.Errorf("%s: got %d frames in %v, want %d at least", url, frames, length, want)
+	}
+	return missing, nil
+}
