@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/camkrazy/camkrazy/internal/host"
@@ -36,6 +37,24 @@ func openLadder(dir string, log *slog.Logger) *recovery.Ladder {
 		failed = err != nil
 	}
 	return recovery.New(cfg)
+}
+
+// prepare sets what the kernel and the Go runtime may do to this process when memory is scarce. It is the last to be ended,
+// and its heap gets a third of the memory, within bounds: of the 232 MB that gpu_mem=256 leaves of a board with 512, the
+// kernel, gokrazy and the snapshots in RAM need the rest.
+func prepare(log *slog.Logger) {
+	const share, least, most = 3, 48 << 20, 256 << 20
+	if total, ok := host.Memory(); ok && os.Getenv("GOMEMLIMIT") == "" {
+		limit := min(max(int64(total.Total/share), least), most)
+		debug.SetMemoryLimit(limit)
+		log.Info("memory", "total", total.Total, "heap_limit", limit)
+	}
+	if _, err := os.Stat(gokrazyInit); err != nil {
+		return
+	}
+	if err := host.SetOOMScore(host.KillLast); err != nil {
+		log.Warn("memory pressure may end this program before others", "err", err)
+	}
 }
 
 // stuckAfter is when a camera that has not been seen to go on counts as stuck. Its longest wait is for a board that has

@@ -124,6 +124,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 // serve wires everything together and runs it until ctx is done or a part fails.
 func serve(ctx context.Context, cfg config.Config, o options, ram *ram, stdout io.Writer) error {
+	prepare(ram.log)
 	ladder := openLadder(o.ram, ram.log)
 	defer ladder.Close()
 	a, err := newAppliance(cfg, o, ram, ladder)
