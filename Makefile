@@ -49,7 +49,7 @@ systest: ## build the appliance, boot it in QEMU and judge it from outside (LONG
 	tools/systest/deps
 	CAMKRAZY_SYSTEST=1 go test -count=1 -v -p 1 -timeout 170m ./tools/qemu-videocore/... ./tools/systest
 
-bench: ## encoding and RTP throughput, allocations for each access unit
+bench: ## encoding, RTP, and the RTSP server with 1 to 100 readers (PEER=FILE: another server)
 	@tools/bench
 
 FORCE:

@@ -71,7 +71,7 @@ type Config struct {
 	Logger *slog.Logger
 
 	// KeyFrame asks the camera for an IDR picture of a stream, because a viewer began to play it. It is called at most
-	// twice per second and stream, from any goroutine, also from within a Sink, and must not block. It may be nil.
+	// twenty times a second, and twice in the long run, for each stream, from any goroutine, also from within a Sink, and must not block. It may be nil.
 	KeyFrame func(stream string)
 }
 

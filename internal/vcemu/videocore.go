@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/camkrazy/camkrazy/internal/mmal"
+	"github.com/camkrazy/camkrazy/internal/vcemu/h264"
 	"github.com/camkrazy/camkrazy/internal/vcemu/scene"
 )
 
@@ -27,10 +29,22 @@ type Config struct {
 	// Scene makes what the sensor sees at an output of the given visible size, nil the test card. It is called on the
 	// sensor's goroutine. A Source that is an io.Closer is closed when it is no longer needed.
 	Scene func(width, height int) (scene.Source, error)
+	// Coder makes what codes the pictures of an H.264 output; nil makes an h264.Encoder.
+	Coder func(h264.Config) (Coder, error)
 	// Quirks decides what is uncertain of the firmware.
 	Quirks Quirks
 	// Logger gets what the firmware would complain about; nil logs nothing.
 	Logger *slog.Logger
+}
+
+// Coder codes pictures as *h264.Encoder does, another one of which replays pictures that were coded before.
+type Coder interface {
+	SPS() []byte
+	PPS() []byte
+	RequestIDR()
+	SetBitrate(bps int)
+	SetIntraPeriod(n int)
+	Encode(dst []byte, img *image.YCbCr, pts int64) ([]byte, h264.Picture)
 }
 
 // ErrNotRunning says that the emulated VideoCore has stopped.
@@ -68,6 +82,9 @@ func New(cfg Config) (*VideoCore, error) {
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Coder == nil {
+		cfg.Coder = func(c h264.Config) (Coder, error) { return h264.New(c) }
 	}
 	if cfg.Scene == nil {
 		cfg.Scene = func(w, h int) (scene.Source, error) { return scene.NewTestCard(w, h), nil }

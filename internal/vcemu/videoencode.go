@@ -32,12 +32,12 @@ type videoEncoder struct {
 	comp    *component
 	outlet  outlet
 	fault   encoderFault
-	encoder *h264.Encoder // nil while the output is disabled; only the worker uses it
-	header  bool          // SPS and PPS have been sent since the output was enabled
-	idr     bool          // the host wants an IDR
-	retune  bool          // bit rate or intra period have changed
-	clock   int64         // the encoder's idea of time at the last image, in microseconds
-	period  int64         // of the nominal frame rate, in microseconds
+	encoder Coder // nil while the output is disabled; only the worker uses it
+	header  bool  // SPS and PPS have been sent since the output was enabled
+	idr     bool  // the host wants an IDR
+	retune  bool  // bit rate or intra period have changed
+	clock   int64 // the encoder's idea of time at the last image, in microseconds
+	period  int64 // of the nominal frame rate, in microseconds
 
 	keyFrames, frames, skipped, bytes uint64
 }
@@ -196,7 +196,7 @@ func (e *videoEncoder) opening(p *port) mmal.Status {
 	r := e.frameRate()
 	level, _ := levels(profile.Level)
 	idc, _ := profiles(profile.Profile)
-	encoder, err := h264.New(h264.Config{
+	encoder, err := e.comp.vc.cfg.Coder(h264.Config{
 		Width: in.visible().X, Height: in.visible().Y,
 		FrameRateNum: int(r.Num), FrameRateDen: int(r.Den),
 		Bitrate:     int(out.format.Bitrate),
