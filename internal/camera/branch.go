@@ -297,8 +297,8 @@ func (b *branch) wantKeyFrame() {
 }
 
 const (
-	// keyFrameFloor is the least time between two requests: many viewers who come at once share one key frame.
-	keyFrameFloor = 250 * time.Millisecond
+	// keyFrameFloor is the least time between two requests: viewers who come at the same moment share one key frame.
+	keyFrameFloor = 50 * time.Millisecond
 	// keyFrameRetry is when a request counts as lost, as one is that meets a stalled encoder.
 	keyFrameRetry = time.Second
 	// keyFrameTries bounds the requests for one wish; after that the regular key frame has come or the stream stands.

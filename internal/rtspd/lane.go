@@ -1,6 +1,7 @@
 package rtspd
 
 import (
+	"bytes"
 	"crypto/tls"
 	"encoding/binary"
 	"errors"
@@ -27,6 +28,10 @@ const (
 	inboundBurst = 16 << 10
 	inboundRate  = 2 << 10
 )
+
+// tunnelPause is waited before the second connection of a tunnel through HTTP is looked at. The library answers the first
+// one before it takes note of it, and refuses the second if that is quicker.
+const tunnelPause = 50 * time.Millisecond
 
 var (
 	errTalkative   = errors.New("more requests than any viewer has")
@@ -59,8 +64,9 @@ type lane struct {
 	net.Conn
 	secure bool // it came by TLS
 
-	credit   int // bytes that the viewer may send; for Read alone
+	credit   int // bytes that the viewer may send; for Read alone, as the next two
 	credited time.Time
+	heard    bool // it has sent something
 
 	lost atomic.Pointer[uint32] // RTP timestamp of the newest picture for which the queue had no room; nil if none
 
@@ -92,6 +98,10 @@ func (l *lane) Read(p []byte) (int, error) {
 	if l.credit -= n; l.credit < 0 {
 		return 0, errTalkative
 	}
+	if !l.heard && bytes.HasPrefix(p[:n], []byte("POST")) {
+		time.Sleep(tunnelPause)
+	}
+	l.heard = true
 	return n, err
 }
 
