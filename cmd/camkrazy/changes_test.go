@@ -44,6 +44,11 @@ func (c *changes) valid(k webd.Control) any {
 	switch config.Kind(k.Kind) {
 	case config.IntegerKind:
 		return whole()
+	case config.GainKind:
+		if c.IntN(3) == 0 {
+			return 0.0
+		}
+		return 1 + (*k.Max-1)*c.Float64()
 	case config.BooleanKind:
 		return c.IntN(2) == 0
 	case config.ChoiceKind:
@@ -80,6 +85,8 @@ func (c *changes) invalid(k webd.Control) any {
 	switch kind {
 	case config.IntegerKind:
 		other = append(other, *k.Max+1, *k.Min-1, *k.Min+0.5, "1", true, nil)
+	case config.GainKind:
+		other = append(other, 0.5, *k.Max+0.1, -1.0, "2", nil)
 	case config.BooleanKind:
 		other = append(other, 1.0, "true", nil)
 	case config.ChoiceKind, config.ColorKind:

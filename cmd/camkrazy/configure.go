@@ -79,6 +79,7 @@ func cameraControls(c config.Camera) camera.Controls {
 		Rotation: c.Rotation, HFlip: c.HFlip, VFlip: c.VFlip, Zoom: c.Zoom,
 		Brightness: c.Brightness, Contrast: c.Contrast, Saturation: c.Saturation, Sharpness: c.Sharpness,
 		ISO: c.ISO, ShutterSpeed: c.ShutterSpeed,
+		AnalogGain: c.AnalogGain, DigitalGain: c.DigitalGain,
 		ExposureMode: c.ExposureMode, ExposureCompensation: c.ExposureCompensation, MeterMode: c.MeterMode,
 		AWBMode: c.AWBMode, AWBGains: c.AWBGains, DRCStrength: c.DRCStrength, FlickerAvoid: c.FlickerAvoid,
 		VideoStabilization: c.VideoStabilization, VideoDenoise: c.VideoDenoise, ImageDenoise: c.ImageDenoise,

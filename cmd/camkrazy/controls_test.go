@@ -145,6 +145,16 @@ func hundredthsCase(key, param string, lo, def, hi int) controlCase {
 	return c
 }
 
+// gainCase is a gain up to hi. None is sent as long as it is automatic, which old firmware does anyway.
+func gainCase(key, param string, hi int) controlCase {
+	c := controlCase{key: key, illegal: fmt.Sprintf(`{"%s": 0.99}`, key)}
+	for _, v := range []int{hi, 1, 0} {
+		want := []golden{{param: param, fields: map[string]any{"value.num": v << 16, "value.den": 1 << 16}}}
+		c.steps = append(c.steps, controlStep{fmt.Sprintf(`{"%s": %d}`, key, v), want})
+	}
+	return c
+}
+
 func boolCase(key, param string, def bool) controlCase {
 	number := map[bool]int{true: 1}
 	return controlCase{
@@ -273,6 +283,8 @@ func controlCases(h headers) []controlCase {
 		wordCase("iso", "ISO", "value", 0, 0, 1600),
 		wordCase("shutter_speed", "SHUTTER_SPEED", "value", 0, 0, 33334),
 		wordCase("exposure_compensation", "EXPOSURE_COMP", "value", -25, 0, 25),
+		gainCase("analog_gain", "ANALOG_GAIN", 12),
+		gainCase("digital_gain", "DIGITAL_GAIN", 64),
 		choiceCase(h, byKey["exposure_mode"], "EXPOSURE_MODE", "value", "MMAL_PARAM_EXPOSUREMODE_", nil),
 		choiceCase(h, byKey["meter_mode"], "EXP_METERING_MODE", "value", "MMAL_PARAM_EXPOSUREMETERINGMODE_", nil),
 		choiceCase(h, byKey["awb_mode"], "AWB_MODE", "value", "MMAL_PARAM_AWBMODE_", nil),

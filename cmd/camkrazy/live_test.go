@@ -219,7 +219,8 @@ func TestControlsInPicture(t *testing.T) {
 		}},
 		{`{"image_effect": "none", "exposure_compensation": -25}`, func(f frame) bool { return mean(f.picture().y) < level*0.6 }},
 		{`{"exposure_compensation": 0, "shutter_speed": 1000, "iso": 100}`, func(f frame) bool { return mean(f.picture().y) < level*0.5 }},
-		{`{"shutter_speed": 0, "iso": 0}`, func(f frame) bool { return f.unlike(plain.luma) < 8 }},
+		{`{"iso": 0, "analog_gain": 1, "digital_gain": 1.5}`, func(f frame) bool { return mean(f.picture().y) < level*0.6 }},
+		{`{"shutter_speed": 0, "analog_gain": 0, "digital_gain": 0}`, func(f frame) bool { return f.unlike(plain.luma) < 8 }},
 	}
 	for _, tt := range tests {
 		if code, body := d.patch(tt.patch); code != http.StatusOK {

@@ -36,7 +36,9 @@ type Controls struct {
 	ISO                  int        // 0 is automatic
 	ShutterSpeed         time.Duration
 	ExposureMode         string
-	ExposureCompensation int // sixths of a stop
+	ExposureCompensation int     // sixths of a stop
+	AnalogGain           float64 // 0 is automatic
+	DigitalGain          float64 // the same
 	MeterMode            string
 	AWBMode              string
 	AWBGains             [2]float64 // red, blue; used while AWBMode is off

@@ -36,6 +36,12 @@ func (s setting) same(o setting) bool {
 	return s.port == o.port && s.param.ParameterID() == o.param.ParameterID()
 }
 
+// usual says that this is what the firmware does without being told; one that is old does not know the parameter.
+func (s setting) usual() bool {
+	g, ok := s.param.(*mmal.Ratio)
+	return ok && (g.ID == mmal.ParamAnalogGain || g.ID == mmal.ParamDigitalGain) && g.Value.Num == 0
+}
+
 // equal says that two settings are of the same parameter and give it the same value.
 func (s setting) equal(o setting) bool {
 	return s.same(o) && bytes.Equal(mmal.AppendParameter(nil, s.param), mmal.AppendParameter(nil, o.param))
@@ -84,7 +90,9 @@ func (s *session) settings(c Controls) ([]setting, error) {
 		setting{"shutter_speed", control, shutter},
 		setting{"drc_strength", control, n.enum(mmal.ParamDRC, c.DRCStrength, drcStrengths[:])},
 		setting{"video_denoise", control, &mmal.Boolean{ID: mmal.ParamVideoDenoise, Value: c.VideoDenoise}},
-		setting{"image_denoise", control, &mmal.Boolean{ID: mmal.ParamStillsDenoise, Value: c.ImageDenoise}})
+		setting{"image_denoise", control, &mmal.Boolean{ID: mmal.ParamStillsDenoise, Value: c.ImageDenoise}},
+		setting{"analog_gain", control, &mmal.Ratio{ID: mmal.ParamAnalogGain, Value: gain(c.AnalogGain)}},
+		setting{"digital_gain", control, &mmal.Ratio{ID: mmal.ParamDigitalGain, Value: gain(c.DigitalGain)}})
 	return all, n.err
 }
 

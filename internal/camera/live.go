@@ -66,6 +66,9 @@ func (l *controls) attach(ctx context.Context, s *session) error {
 		return err
 	}
 	for _, set := range settings {
+		if set.usual() {
+			continue
+		}
 		err := set.port.Set(ctx, set.param)
 		if status, refused := errors.AsType[mmal.Status](err); refused {
 			l.log.Warn("image control refused", "control", set.param.ParameterID(), "status", status)

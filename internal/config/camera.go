@@ -76,6 +76,17 @@ func (d *decoder) microseconds(to *time.Duration, hi int) reader {
 	}
 }
 
+func (d *decoder) gain(to *float64, hi float64) reader {
+	return func(key string, n *node) {
+		v, ok := d.parseDecimal(key, n, 0, hi)
+		if ok && v > 0 && v < 1 {
+			d.fail(n.line, key, "%s is out of range 1..%v, or 0", show(n), hi)
+		} else if ok {
+			*to = v
+		}
+	}
+}
+
 func (d *decoder) zoom(to *[4]float64) reader {
 	// Fractions such as 0.1 and 0.9 are not exact in binary; the firmware's own steps are 1/65535.
 	const tolerance = 1e-9

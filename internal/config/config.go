@@ -51,6 +51,8 @@ type Camera struct {
 	ShutterSpeed         time.Duration // whole microseconds, at most one frame; 0: automatic
 	ExposureMode         string        // off, auto, night, …
 	ExposureCompensation int           // -25..25, in sixths of a stop
+	AnalogGain           float64       // 1..12; 0: automatic (raspivid's, as DigitalGain)
+	DigitalGain          float64       // 1..64; 0: automatic
 	MeterMode            string        // average, spot, backlit or matrix
 	AWBMode              string        // off, auto, sunlight, …, greyworld
 	AWBGains             [2]float64    // red, blue, above 0 and up to 8 if AWBMode is off; otherwise both 0

@@ -135,6 +135,7 @@ func TestEveryKeyChanged(t *testing.T) {
 			Rotation: 270, HFlip: true, VFlip: true, Zoom: [4]float64{0, 0.125, 1, 0.75},
 			Brightness: 55, Contrast: -10, Saturation: 100, Sharpness: 5,
 			ISO: 800, ShutterSpeed: 80 * time.Millisecond, ExposureMode: "night", ExposureCompensation: -25,
+			AnalogGain: 2.5, DigitalGain: 1,
 			MeterMode: "matrix", AWBMode: "off", AWBGains: [2]float64{1.5, 1.25}, DRCStrength: "high", FlickerAvoid: "50hz",
 			VideoStabilization: true, ImageEffect: "watercolor", ColorEffects: &[2]int{128, 128},
 			Annotate: config.Annotate{

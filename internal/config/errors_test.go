@@ -31,9 +31,9 @@ streams: {s: {fps: 30}}
 `, `
 line 2: kamera: unknown key; did you mean camera?
 line 4: camera.bright: unknown key; did you mean brightness?
-line 5: camera.zzz_zzz: unknown key; known here: annotate, awb_gains, awb_mode, brightness, color_effects, contrast, drc_strength, exposure_compensation, exposure_mode, flicker_avoid, framerate, hflip, image_denoise, image_effect, iso, meter_mode, number, resolution, rotation, saturation, sensor_mode, sharpness, shutter_speed, vflip, video_denoise, video_stabilization, zoom
+line 5: camera.zzz_zzz: unknown key; known here: analog_gain, annotate, awb_gains, awb_mode, brightness, color_effects, contrast, digital_gain, drc_strength, exposure_compensation, exposure_mode, flicker_avoid, framerate, hflip, image_denoise, image_effect, iso, meter_mode, number, resolution, rotation, saturation, sensor_mode, sharpness, shutter_speed, vflip, video_denoise, video_stabilization, zoom
 line 6: camera.annotate.colour: unknown key; did you mean color?
-line 7: camera."two words": unknown key; known here: annotate, awb_gains, awb_mode, brightness, color_effects, contrast, drc_strength, exposure_compensation, exposure_mode, flicker_avoid, framerate, hflip, image_denoise, image_effect, iso, meter_mode, number, resolution, rotation, saturation, sensor_mode, sharpness, shutter_speed, vflip, video_denoise, video_stabilization, zoom
+line 7: camera."two words": unknown key; known here: analog_gain, annotate, awb_gains, awb_mode, brightness, color_effects, contrast, digital_gain, drc_strength, exposure_compensation, exposure_mode, flicker_avoid, framerate, hflip, image_denoise, image_effect, iso, meter_mode, number, resolution, rotation, saturation, sensor_mode, sharpness, shutter_speed, vflip, video_denoise, video_stabilization, zoom
 line 8: camera.sensor-mode: unknown key; did you mean sensor_mode?
 line 9: snapshot."aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\u2026": unknown key; known here: interval, quality, resolution
 line 10: streams.s.fps: unknown key; known here: bitrate, framerate, intra_refresh, keyframe_interval, level, max_qp, min_qp, profile, qp, resolution`},

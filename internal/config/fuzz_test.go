@@ -108,6 +108,11 @@ func checkCamera(t *testing.T, c config.Camera) {
 	within(t, "iso", c.ISO, 0, 1600)
 	within(t, "shutter_speed", c.ShutterSpeed.Seconds(), 0, 1/c.FrameRate+1e-6)
 	within(t, "exposure_compensation", c.ExposureCompensation, -25, 25)
+	for _, gain := range []float64{c.AnalogGain, c.DigitalGain} {
+		if gain != 0 {
+			within(t, "gain", gain, 1, 64)
+		}
+	}
 	oneOf(t, "exposure_mode", c.ExposureMode, "off auto night nightpreview backlight spotlight sports snow beach verylong fixedfps antishake fireworks")
 	oneOf(t, "meter_mode", c.MeterMode, "average spot backlit matrix")
 	oneOf(t, "awb_mode", c.AWBMode, "off auto sunlight cloudy shade tungsten fluorescent incandescent flash horizon greyworld")

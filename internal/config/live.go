@@ -23,6 +23,7 @@ type Kind string
 // The kinds.
 const (
 	IntegerKind  Kind = "integer"
+	GainKind     Kind = "gain" // a number from 1 to Max; or 0: automatic
 	BooleanKind  Kind = "boolean"
 	ChoiceKind   Kind = "choice"
 	RotationKind Kind = "rotation" // 0, 90, 180 or 270
@@ -110,6 +111,8 @@ func liveKeys() []liveKey {
 		choiceKey("exposure_mode", func(c *Camera) *string { return &c.ExposureMode }, "off", "auto", "night", "nightpreview",
 			"backlight", "spotlight", "sports", "snow", "beach", "verylong", "fixedfps", "antishake", "fireworks"),
 		integerKey("exposure_compensation", -25, 25, func(c *Camera) *int { return &c.ExposureCompensation }),
+		gainKey("analog_gain", 12, func(c *Camera) *float64 { return &c.AnalogGain }),
+		gainKey("digital_gain", 64, func(c *Camera) *float64 { return &c.DigitalGain }),
 		choiceKey("meter_mode", func(c *Camera) *string { return &c.MeterMode }, "average", "spot", "backlit", "matrix"),
 		choiceKey("awb_mode", func(c *Camera) *string { return &c.AWBMode }, "off", "auto", "sunlight", "cloudy", "shade",
 			"tungsten", "fluorescent", "incandescent", "flash", "horizon", "greyworld"),
@@ -159,6 +162,15 @@ func integerKey(key string, lo, hi int, place func(*Camera) *int) liveKey {
 	return liveKey{
 		Control: Control{Key: key, Kind: IntegerKind, Min: float64(lo), Max: float64(hi)},
 		read:    func(d *decoder, c *Camera) reader { return d.integer(place(c), lo, hi) },
+		value:   func(c *Camera) any { return *place(c) },
+	}
+}
+
+// gainKey is a control whose value is 1 or more, or 0 for what the firmware likes.
+func gainKey(key string, hi float64, place func(*Camera) *float64) liveKey {
+	return liveKey{
+		Control: Control{Key: key, Kind: GainKind, Min: 0, Max: hi},
+		read:    func(d *decoder, c *Camera) reader { return d.gain(place(c), hi) },
 		value:   func(c *Camera) any { return *place(c) },
 	}
 }

@@ -96,8 +96,8 @@ func parameterNames() map[string]string {
 		"Contrast": "CONTRAST", "Brightness": "BRIGHTNESS", "Saturation": "SATURATION", "ISO": "ISO",
 		"SensorMode": "CAMERA_CUSTOM_SENSOR_CONFIG", "FPSRange": "FPS_RANGE", "ShutterSpeed": "SHUTTER_SPEED",
 		"AWBGains": "CUSTOM_AWB_GAINS", "CameraSettings": "CAMERA_SETTINGS", "VideoDenoise": "VIDEO_DENOISE",
-		"StillsDenoise": "STILLS_DENOISE",
-		"Annotate":      "ANNOTATE", "StereoscopicMode": "STEREOSCOPIC_MODE", "Crop": "CROP",
+		"StillsDenoise": "STILLS_DENOISE", "AnalogGain": "ANALOG_GAIN", "DigitalGain": "DIGITAL_GAIN",
+		"Annotate": "ANNOTATE", "StereoscopicMode": "STEREOSCOPIC_MODE", "Crop": "CROP",
 
 		"Profile": "PROFILE", "IntraPeriod": "INTRAPERIOD", "RateControl": "RATECONTROL",
 		"RequestIFrame": "VIDEO_REQUEST_I_FRAME", "IntraRefresh": "VIDEO_INTRA_REFRESH",

@@ -48,6 +48,8 @@ const (
 	ParamAnnotate             ParameterID = 0x10049
 	ParamStereoscopicMode     ParameterID = 0x1004a
 	ParamCrop                 ParameterID = 0x10055
+	ParamAnalogGain           ParameterID = 0x10059
+	ParamDigitalGain          ParameterID = 0x1005a
 
 	ParamProfile        ParameterID = 0x20002
 	ParamIntraPeriod    ParameterID = 0x20003
@@ -147,6 +149,10 @@ func (id ParameterID) String() string {
 		return "STEREOSCOPIC_MODE"
 	case ParamCrop:
 		return "CROP"
+	case ParamAnalogGain:
+		return "ANALOG_GAIN"
+	case ParamDigitalGain:
+		return "DIGITAL_GAIN"
 	case ParamProfile:
 		return "PROFILE"
 	case ParamIntraPeriod:

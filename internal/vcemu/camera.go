@@ -27,8 +27,6 @@ const (
 	paramUseCase          mmal.ParameterID = 0x10035
 	paramStatsPass        mmal.ParameterID = 0x10036
 	paramISPBlocks        mmal.ParameterID = 0x10051
-	paramAnalogGain       mmal.ParameterID = 0x10059
-	paramDigitalGain      mmal.ParameterID = 0x1005a
 )
 
 // camera is ril.camera. While it is enabled, the sensor is its own.
@@ -305,14 +303,14 @@ func (c *camera) active(p *port) bool {
 
 // settings is the value of CAMERA_SETTINGS: what the exposure control of a sensor in a well-lit room would say.
 func (c *camera) settings() []byte {
-	exposure, gain := c.exposure()
+	exposure, analog, digital := c.exposure()
 	red, blue := mmal.Rational{Num: 256 * autoRed, Den: 256}, mmal.Rational{Num: 256 * autoBlue, Den: 256}
 	if c.comp.control.word(mmal.ParamAWBMode) == 0 {
 		var g mmal.AWBGains
 		c.comp.control.get(&g)
 		red, blue = g.Red, g.Blue
 	}
-	return words(uint32(exposure.Microseconds()), uint32(256*gain), 256, 256, 256,
+	return words(uint32(exposure.Microseconds()), uint32(256*analog), 256, uint32(256*digital), 256,
 		uint32(red.Num), uint32(red.Den), uint32(blue.Num), uint32(blue.Den), 0)
 }
 

@@ -29,8 +29,8 @@ func (c *camera) addControls(p *port) {
 	p.addWord(mmal.ParamFlickerAvoid, 0, 0, 3)
 	p.addWord(mmal.ParamDRC, 0, 0, 3).changed = c.updateLook
 	p.addWord(mmal.ParamShutterSpeed, 0, 0, 200_000_000).changed = c.updateLook
-	p.addRatio(paramAnalogGain, mmal.Rational{Num: 0, Den: 65536}, 0, 16)
-	p.addRatio(paramDigitalGain, mmal.Rational{Num: 0, Den: 65536}, 0, 64)
+	p.addRatio(mmal.ParamAnalogGain, mmal.Rational{Num: 0, Den: 65536}, 0, 16).changed = c.updateLook
+	p.addRatio(mmal.ParamDigitalGain, mmal.Rational{Num: 0, Den: 65536}, 0, 64).changed = c.updateLook
 	p.addFlag(mmal.ParamVideoDenoise, true)
 	p.addFlag(mmal.ParamStillsDenoise, true)
 	p.addFlag(paramStatsPass, false)
@@ -122,25 +122,19 @@ func plainLook() scene.Look { return scene.Look{Brightness: 0.5} }
 // updateLook works out what the controls' present values make of pictures.
 func (c *camera) updateLook() {
 	p := c.comp.control
-	value := func(id mmal.ParameterID) float64 {
-		m := mmal.Ratio{ID: id}
-		p.get(&m)
-		f, _ := fraction(m.Value)
-		return f
-	}
 	var tint mmal.ColourEffect
 	p.get(&tint)
 	c.look = scene.Look{
 		DRC:        int(p.word(mmal.ParamDRC)),
-		Brightness: value(mmal.ParamBrightness), Contrast: value(mmal.ParamContrast),
-		Saturation: value(mmal.ParamSaturation), Sharpness: value(mmal.ParamSharpness),
+		Brightness: p.ratio(mmal.ParamBrightness), Contrast: p.ratio(mmal.ParamContrast),
+		Saturation: p.ratio(mmal.ParamSaturation), Sharpness: p.ratio(mmal.ParamSharpness),
 		Tint: tint.Enable, U: uint8(tint.U), V: uint8(tint.V),
 		Effect: effects()[p.word(mmal.ParamImageEffect)],
 	}
 	c.setBalance(&c.look)
-	exposure, gain := c.exposure()
+	exposure, analog, digital := c.exposure()
 	const millionth = 1e-6 // of a stop: no more than rounding
-	c.look.Light = math.Round(math.Log2(exposure.Seconds()*gain/goodExposure.Seconds())/millionth) * millionth
+	c.look.Light = math.Round(math.Log2(exposure.Seconds()*analog*digital/goodExposure.Seconds())/millionth) * millionth
 }
 
 // effects are those of IMAGE_EFFECT (MMAL_PARAM_IMAGEFX_T) that do something to the picture here.
@@ -179,27 +173,30 @@ const (
 	mostGain, leastGain = 12, 1
 )
 
-// exposure is the time and gain that the exposure control arrives at: what it may not choose it makes up for by the
-// other, as far as frame time and sensor allow.
-func (c *camera) exposure() (time.Duration, float64) {
+// exposure is the time and the gains that the exposure control arrives at: what it may not choose it makes up for by the
+// others, as far as frame time and sensor allow.
+func (c *camera) exposure() (t time.Duration, analog, digital float64) {
 	p := c.comp.control
-	want := goodExposure.Seconds() * math.Exp2(float64(int32(p.word(mmal.ParamExposureCompensation)))/6)
 	frame := c.framePeriod()
 	limit := longest
-	gain := float64(p.word(mmal.ParamISO)) / 100
-	if gain > 0 {
-		gain = min(max(gain, leastGain), mostGain)
+	analog, digital = p.ratio(mmal.ParamAnalogGain), max(p.ratio(mmal.ParamDigitalGain), 1)
+	if analog == 0 {
+		analog = float64(p.word(mmal.ParamISO)) / 100
+	}
+	if analog > 0 {
+		analog = min(max(analog, leastGain), mostGain)
 		limit = frame
 	}
-	t := time.Duration(p.word(mmal.ParamShutterSpeed)) * time.Microsecond
+	want := goodExposure.Seconds() * math.Exp2(float64(int32(p.word(mmal.ParamExposureCompensation)))/6) / digital
+	t = time.Duration(p.word(mmal.ParamShutterSpeed)) * time.Microsecond
 	if t == 0 {
-		t = min(time.Duration(want/max(gain, leastGain)*float64(time.Second)), limit)
+		t = min(time.Duration(want/max(analog, leastGain)*float64(time.Second)), limit)
 	}
-	t = min(t, frame)
-	if gain == 0 {
-		gain = min(max(want/t.Seconds(), leastGain), mostGain)
+	t = max(min(t, frame), time.Microsecond)
+	if analog == 0 {
+		analog = min(max(want/t.Seconds(), leastGain), mostGain)
 	}
-	return t, gain
+	return t, analog, digital
 }
 
 // framePeriod is the longest exposure at the sensor's frame rate.

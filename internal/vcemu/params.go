@@ -138,6 +138,14 @@ func (p *port) word(id mmal.ParameterID) uint32 {
 	return binary.LittleEndian.Uint32(p.params[id].value)
 }
 
+// ratio reads a fraction of the port, whose value was checked when it was set.
+func (p *port) ratio(id mmal.ParameterID) float64 {
+	m := mmal.Ratio{ID: id}
+	p.get(&m)
+	f, _ := fraction(m.Value)
+	return f
+}
+
 // get reads any other parameter of the port into v.
 func (p *port) get(v mmal.Parameter) {
 	_ = mmal.DecodeParameter(p.params[v.ParameterID()].value, v) // its size was checked when it was set

@@ -67,7 +67,7 @@ type ControlList struct {
 // Control is one key that can be set.
 type Control struct {
 	Key string `json:"key"` // as brightness; annotate.size is {"annotate": {"size": …}} in a change
-	// Kind is integer, boolean, choice (text out of Choices), rotation (0, 90, 180 or 270), text, color (text like
+	// Kind is integer, gain (a number from 1 to Max, or 0 for automatic), boolean, choice (text out of Choices), rotation (0, 90, 180 or 270), text, color (text like
 	// #ff8000, or empty for the firmware's own), decimals and integers (a list of Length numbers), or pair (a list of
 	// two integers, or null).
 	Kind string `json:"kind"`

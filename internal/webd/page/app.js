@@ -365,7 +365,7 @@ loadHistory();
 const groups = [
   ["Light", ["brightness", "contrast", "saturation", "sharpness", "drc_strength"]],
   ["Direction and zoom", ["rotation", "hflip", "vflip", "zoom"]],
-  ["Exposure", ["exposure_mode", "exposure_compensation", "iso", "shutter_speed", "meter_mode", "flicker_avoid"]],
+  ["Exposure", ["exposure_mode", "exposure_compensation", "iso", "analog_gain", "digital_gain", "shutter_speed", "meter_mode", "flicker_avoid"]],
   ["Colour", ["awb_mode", "awb_gains", "image_effect", "color_effects"]],
   ["Text in the picture", ["annotate.text", "annotate.*"]],
   ["More", []],
@@ -450,10 +450,10 @@ class Settings {
         c.show = v => { list.value = v; };
         return [list];
       }
-      case "integer": {
-        const slider = c.max - c.min <= 1600;
-        const field = make("input", { type: slider ? "range" : "number", id, min: c.min, max: c.max, step: 1 });
-        field.addEventListener(slider ? "input" : "change", () => { shown.textContent = field.value; set(Math.round(+field.value)); });
+      case "integer": case "gain": {
+        const whole = c.kind === "integer", slider = whole && c.max - c.min <= 1600;
+        const field = make("input", { type: slider ? "range" : "number", id, min: c.min, max: c.max, step: whole ? 1 : "any" });
+        field.addEventListener(slider ? "input" : "change", () => { shown.textContent = field.value; set(whole ? Math.round(+field.value) : +field.value); });
         c.show = v => { field.value = v; shown.textContent = v; };
         return slider ? [field, shown] : [field];
       }
