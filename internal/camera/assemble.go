@@ -7,8 +7,9 @@ import (
 	"github.com/camkrazy/camkrazy/internal/mmal"
 )
 
-// unitQueue is how many pictures of a stream may wait for its sink, the one being put together included.
-const unitQueue = 4
+// unitQueue is how many pictures of a stream may wait for its sink, the one being put together included: half a second at
+// 30 frames/s, for a machine that is busy for a moment. Their memory is kept.
+const unitQueue = 16
 
 // unit is the memory of one access unit; it goes round between the assembler and the sink.
 type unit struct {
