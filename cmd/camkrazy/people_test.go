@@ -13,8 +13,11 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"github.com/camkrazy/camkrazy/internal/vcemu/scene"
 )
 
 // TestPageForPeople holds what makes the page of use to all: on a phone and on a desk, by day and by night, with a
@@ -154,6 +157,58 @@ func TestPageSurvivesTrouble(t *testing.T) {
 	b.until("pictures", `!document.querySelector("#video").hidden && document.querySelector("#note").textContent.startsWith("Live")`)
 	first, _ := b.stamp()
 	until(t, "the picture to move", func() bool { n, _ := b.stamp(); return n > first+30 })
+}
+
+// TestPageTellsOfStall holds that the page says within 5 s when the pictures stop, and shows them by itself when they
+// come again: the camera's service is closed, and the camera is refused for 10 s.
+func TestPageTellsOfStall(t *testing.T) {
+	d := startDaemon(t, faultsConfig, "--faults", "12s:nocamera,12s:disconnect")
+	b := openBrowser(t, 1280, 900)
+	do(b, chromedp.Navigate(d.web+"/"))
+	b.watch("lqstream", 160)
+	if d.status().UptimeS > 11 {
+		t.Skip("this machine is too slow: the fault came before the page played")
+	}
+	b.until("the page to tell", `!document.querySelector("#problems").hidden`)
+	told, age := time.Now(), d.status().Streams["lqstream"].FrameAgeMS
+	if *age > 5500 {
+		t.Errorf("the page told of it %d ms after the last picture", *age)
+	}
+	b.until("a sign of trouble at the picture", `document.querySelector("#note").textContent.includes("No picture") || !document.querySelector("#still").hidden`)
+	b.screenshot("stalled")
+	b.until("all to be well", `document.querySelector("#problems").hidden && document.querySelector("#health").textContent === "All is well"`)
+	b.until("the live view", `!document.querySelector("#video").hidden && document.querySelector("#note").textContent.startsWith("Live")`)
+	t.Logf("the page told of it %d ms after the last picture, and was well %v later", *age, time.Since(told))
+	first, _ := b.stamp()
+	until(t, "the picture to move", func() bool { n, _ := b.stamp(); return n > first+20 })
+	if facts := js[string](b, `document.querySelector("#facts").textContent`); !strings.Contains(facts, "GPU reconnected") {
+		t.Errorf("the page does not tell of the recovery: %s", facts)
+	}
+}
+
+// TestPageWithoutVideo has a browser that cannot play live video: it shows snapshots that renew themselves, and says why.
+func TestPageWithoutVideo(t *testing.T) {
+	d := startDaemon(t, "snapshot: {interval: 200ms}\n")
+	b := openBrowser(t, 800, 600)
+	do(b, chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{
+			Source: "delete window.MediaSource; delete window.ManagedMediaSource;",
+		})
+		return err
+	}))
+	do(b, chromedp.Navigate(d.web+"/"))
+	b.until("the reason", `document.querySelector("#note").textContent === "This browser cannot play live video: snapshots instead"`)
+	stamp := func() uint32 {
+		pixels, width, height := b.gray("#still")
+		n, ok := scene.ReadStamp(pixels, width, width, height)
+		if !ok {
+			return 0
+		}
+		return n
+	}
+	until(t, "a snapshot", func() bool { return stamp() > 0 })
+	first := stamp()
+	until(t, "another snapshot", func() bool { return stamp() > first })
 }
 
 // TestPageLeavesNothing loads the page a hundred times: no goroutine and no watcher remains.

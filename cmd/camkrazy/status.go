@@ -63,7 +63,10 @@ func (a *appliance) streamStatus(cfg config.Stream, cam camera.StreamStatus, rec
 	}
 }
 
-// problems lists in plain words what keeps the appliance from doing its work.
+// byItself is what a person has to do about a fault that the program deals with.
+const byItself = "it is brought back without your help, so look at the log and at the camera's cable only if that lasts"
+
+// problems lists in plain words what keeps the appliance from doing its work, each with what to do after a semicolon.
 func problems(cfg config.Config, cam camera.Status, now time.Time) []string {
 	list := []string{}
 	switch {
@@ -71,7 +74,7 @@ func problems(cfg config.Config, cam camera.Status, now time.Time) []string {
 	case cam.LastError != nil:
 		list = append(list, fmt.Sprintf("the camera is not streaming (%s): %v", cam.State, cam.LastError))
 	default:
-		list = append(list, fmt.Sprintf("the camera is not streaming (%s)", cam.State))
+		list = append(list, fmt.Sprintf("the camera is not streaming (%s); that takes some seconds after a start", cam.State))
 	}
 	for _, s := range cfg.Streams {
 		// Four frame times, as one picture may be late; on fast streams that is less than a hiccup of the network.
@@ -79,15 +82,15 @@ func problems(cfg config.Config, cam camera.Status, now time.Time) []string {
 		last := cam.Streams[s.Name].LastFrame
 		switch {
 		case last.IsZero():
-			list = append(list, fmt.Sprintf("%s has had no picture yet", s.Name))
+			list = append(list, fmt.Sprintf("%s has had no picture yet; the first one takes some seconds after a start", s.Name))
 		case now.Sub(last) > limit:
-			list = append(list, fmt.Sprintf("%s has had no picture for %v", s.Name, now.Sub(last).Round(time.Second)))
+			list = append(list, fmt.Sprintf("%s has had no picture for %v; %s", s.Name, now.Sub(last).Round(time.Second), byItself))
 		}
 	}
 	if cfg.Snapshot.Interval > 0 && cam.State == camera.Streaming {
 		limit := 3*cfg.Snapshot.Interval + 2*time.Second
 		if last := cam.Snapshot.Last.Taken; !last.IsZero() && now.Sub(last) > limit {
-			list = append(list, fmt.Sprintf("there has been no snapshot for %v", now.Sub(last).Round(time.Second)))
+			list = append(list, fmt.Sprintf("there has been no snapshot for %v; %s", now.Sub(last).Round(time.Second), byItself))
 		}
 	}
 	return list

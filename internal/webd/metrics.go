@@ -60,6 +60,13 @@ func (c collector) appliance(give giver, st Status) {
 	if n := st.Camera.EmulatedDrops; n != nil {
 		give(counter("camera_emulated_dropped_frames_total", "Frames that the emulated sensor dropped because this machine is too slow."), float64(*n))
 	}
+	recoveries := counter("recoveries_total", "What was done against trouble, streams built anew alone aside.", "kind")
+	for kind, n := range map[string]int{
+		"pipeline": st.Recovery.Pipelines, "reconnect": st.Recovery.Reconnects, "restart": st.Recovery.Restarts,
+		"reboot": st.Recovery.Reboots, "snapshot": st.Recovery.Snapshots,
+	} {
+		give(recoveries, float64(n), kind)
+	}
 	give(counter("snapshots_total", "JPEG pictures taken."), float64(st.Snapshot.Frames))
 	if age := st.Snapshot.AgeMS; age != nil {
 		give(gauge("snapshot_age_seconds", "Time since the newest JPEG picture."), float64(*age)/1000)
@@ -78,12 +85,14 @@ func (c collector) stream(give giver, name string, s Stream) {
 	of(counter, "stream_bytes_total", "Size of the coded pictures.", float64(s.Bytes))
 	of(counter, "stream_dropped_frames_total", "Pictures lost inside the program.", float64(s.Dropped))
 	of(counter, "stream_skipped_frames_total", "Pictures that the encoder left out.", float64(s.EncoderSkips))
-	of(counter, "stream_recoveries_total", "Times that the stream was brought back after trouble.", float64(s.Recoveries))
+	of(counter, "stream_recoveries_total", "Times that the stream was built anew alone.", float64(s.Recoveries))
 	if s.FrameAgeMS != nil {
 		of(gauge, "stream_frame_age_seconds", "Time since the newest picture.", float64(*s.FrameAgeMS)/1000)
 	}
 	of(gauge, "rtsp_readers", "Viewers over RTSP.", float64(s.Readers))
-	of(counter, "rtsp_slow_readers_total", "Viewers over RTSP that were sent away because they were too slow.", float64(s.ReaderDrops))
+	of(counter, "rtsp_slow_readers_total", "Viewers over RTSP that were sent away because they took nothing.", float64(s.ReaderDrops))
+	of(counter, "rtsp_reader_skips_total", "Times that a slow viewer over RTSP lost pictures until the next key frame.", float64(s.ReaderSkips))
+	of(counter, "rtsp_refused_readers_total", "Viewers over RTSP for whom there was no place.", float64(s.ReadersRefused))
 	if view := c.server.cfg.Live[name]; view != nil {
 		live := view.Stats()
 		of(gauge, "http_watchers", "Live views over HTTP.", float64(live.Watchers))

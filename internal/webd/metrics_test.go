@@ -27,6 +27,7 @@ func fullStatus() Status {
 		Snapshot: Snapshot{Frames: 7, AgeMS: new(int64(1200))},
 		Host:     Host{TemperatureC: new(51.5), Throttled: new(false), MemoryRSSBytes: 1 << 20, SDSectorsWritten: new(uint64(10))},
 		Ports:    Ports{RTSP: 8554, HTTP: 80},
+		Recovery: Recovery{Pipelines: 2, Reconnects: 1},
 	}
 }
 
@@ -71,6 +72,7 @@ func TestMetrics(t *testing.T) {
 		`camkrazy_info{board="board",sensor="imx219",version="1"} 1`,
 		`camkrazy_healthy 1`,
 		`camkrazy_camera_restarts_total 2`,
+		`camkrazy_recoveries_total{kind="reconnect"} 1`,
 		`camkrazy_stream_frames_total{stream="hqstream"} 100`,
 		`camkrazy_stream_frame_age_seconds{stream="lqstream"} 0.15`,
 		`camkrazy_rtsp_readers{stream="hqstream"} 2`,

@@ -198,10 +198,26 @@ function showHealth(good, text) {
 // showProblems lists problems; what stands after a semicolon is the cure.
 function showProblems(list) {
   $("problems").hidden = !list.length;
+  if ($("problem-list").textContent === list.map(text => text.replace("; ", "")).join("")) return;
   $("problem-list").replaceChildren(...list.map(text => {
     const [what, ...cure] = text.split("; ");
     return make("li", {}, what, ...(cure.length ? [make("small", {}, cure.join("; "))] : []));
   }));
+}
+
+function showNotices(list) {
+  $("notices").hidden = !list.length;
+  $("notices").replaceChildren(...list.map(text => make("li", {}, text)));
+}
+
+// recovered tells in words what was done against trouble.
+function recovered(st) {
+  const done = [
+    ...Object.entries(st.streams).map(([name, s]) => [s.recoveries, `${name} rebuilt`]),
+    [st.recovery.pipelines, "camera rebuilt"], [st.recovery.reconnects, "GPU reconnected"], [st.recovery.restarts, "program restarted"],
+    [st.recovery.reboots, "board rebooted"],
+  ].filter(([n]) => n).map(([n, what]) => `${what} ${n === 1 ? "once" : `${n} times`}`);
+  return done.join(", ") || "none needed";
 }
 
 class Feed {
@@ -246,7 +262,8 @@ function showFacts(st) {
   const facts = [
     ["Sensor", camera.sensor || "none yet"],
     ["Read out", camera.mode || camera.sensor_mode],
-    ["State", camera.state + (camera.restarts ? `, restarted ${camera.restarts} times` : "")],
+    ["State", camera.state],
+    ["Recoveries", recovered(st)],
     ["Last trouble", camera.last_error],
     ["Board", st.board],
     ["Temperature", host.temperature_c && `${host.temperature_c.toFixed(1)} °C`],
@@ -301,6 +318,7 @@ function showState(st, seconds) {
   state = st;
   showHealth(st.healthy, st.healthy ? "All is well" : st.problems.length === 1 ? "1 problem" : `${st.problems.length} problems`);
   showProblems(st.problems);
+  showNotices(st.notices || []);
   for (const [stream, s] of Object.entries(st.streams)) {
     if (!feeds.has(stream)) feeds.set(stream, new Feed(stream));
     feeds.get(stream).update(s, seconds);
@@ -421,7 +439,7 @@ class Settings {
       if (!mine.length) continue;
       const rows = mine.map(key => this.row(this.controls.get(key)));
       if (keys.includes("zoom")) rows.push(zoomButtons());
-      $("controls").append(make("details", { open: title === "Light" || title.startsWith("Direction") }, make("summary", {}, title), ...rows));
+      $("controls").append(make("details", { open: innerWidth > 900 && (title === "Light" || title.startsWith("Direction")) }, make("summary", {}, title), ...rows));
     }
   }
 

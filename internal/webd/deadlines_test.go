@@ -1,0 +1,178 @@
+package webd
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/camkrazy/camkrazy/internal/certs"
+	"github.com/camkrazy/camkrazy/internal/live"
+)
+
+// pipes is a network without a kernel, in which time is the test's.
+type pipes struct {
+	conns  chan net.Conn
+	closed chan struct{}
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case conn := <-p.conns:
+		return conn, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error {
+	close(p.closed)
+	return nil
+}
+
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
+
+func (p *pipes) dial() net.Conn {
+	ours, theirs := net.Pipe()
+	p.conns <- theirs
+	return ours
+}
+
+// TestDeadlines holds how long a client may take for what: a live view lasts, one who is slow does not.
+func TestDeadlines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg, stream := liveConfig()
+		network := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+		s := New(cfg)
+		s.plain = &guests{Listener: network, from: make(map[string]int)}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- s.Run(ctx) }()
+		go slowFeed(ctx, stream)
+
+		for request, want := range map[string]time.Duration{
+			"":                              headerTimeout,
+			"GET / HTTP/1.1\r\nHost: a\r\n": headerTimeout,
+			"PATCH /settings.json HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n{": headerTimeout,
+			"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n":                               idleTimeout,
+			"GET /live/lqstream.mp4 HTTP/1.1\r\nHost: a\r\n\r\n":                     0, // no end
+		} {
+			if took := cutOff(t, network.dial(), request); took > 2*time.Minute != (want == 0) || want > 0 && (took < want-time.Second || took > want+5*time.Second) {
+				t.Errorf("%q was cut off after %v, want %v", request, took, want)
+			}
+		}
+
+		// One who asks for a live view and takes nothing.
+		conn := network.dial()
+		fmt.Fprint(conn, "GET /live/lqstream.mp4 HTTP/1.1\r\nHost: a\r\n\r\n")
+		synctest.Wait()
+		if n := stream.Stats().Watchers; n != 1 {
+			t.Errorf("%d watchers, want 1", n)
+		}
+		time.Sleep(stuck + 2*time.Second)
+		synctest.Wait()
+		if n := stream.Stats().Watchers; n != 0 {
+			t.Errorf("%d watchers after %v without taking anything", n, stuck)
+		}
+		conn.Close()
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// slowFeed gives a stream five pictures a second.
+func slowFeed(ctx context.Context, stream *live.Stream) {
+	tick := time.NewTicker(time.Second / 5)
+	defer tick.Stop()
+	for n := 0; ; n++ {
+		select {
+		case <-tick.C:
+			stream.Write(idr(n))
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// cutOff sends a request, takes all that comes, and returns how long it was until the server closed the connection: three
+// minutes if it does not.
+func cutOff(t *testing.T, conn net.Conn, request string) time.Duration {
+	t.Helper()
+	defer conn.Close()
+	began := time.Now()
+	go io.WriteString(conn, request)
+	conn.SetReadDeadline(began.Add(3 * time.Minute))
+	if _, err := io.Copy(io.Discard, conn); err != nil {
+		if timeout, ok := errors.AsType[net.Error](err); !ok || !timeout.Timeout() {
+			t.Errorf("%q: %v", request, err)
+		}
+	}
+	return time.Since(began)
+}
+
+// TestTLS serves all over HTTPS, HTTP/2 included, and nothing over what is too old to be safe.
+func TestTLS(t *testing.T) {
+	cfg, stream := liveConfig()
+	secure, err := certs.Load(certs.Config{Kept: filepath.Join(t.TempDir(), "tls.pem"), Host: "camkrazy"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Listen, cfg.TLSListen, cfg.TLS = "", "127.0.0.1:0", secure
+	s := New(cfg)
+	if err := s.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	if s.Addr() != nil {
+		t.Errorf("listens at %v without TLS", s.Addr())
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	go feed(ctx, stream)
+	ask := func(version uint16, path string) (*http.Response, error) {
+		transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true, MaxVersion: version}}
+		t.Cleanup(transport.CloseIdleConnections)
+		return (&http.Client{Transport: transport}).Get("https://" + s.TLSAddr().String() + path)
+	}
+	rsp, err := ask(tls.VersionTLS13, "/status.json")
+	if err != nil || rsp.StatusCode != 200 || rsp.ProtoMajor != 2 {
+		t.Errorf("got %+v, %v", rsp, err)
+	}
+	rsp, err = ask(tls.VersionTLS13, "/live/lqstream.mp4")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(rsp.Body, make([]byte, 20_000)); err != nil || rsp.ProtoMajor != 2 {
+		t.Errorf("live view over HTTP/%d: %v", rsp.ProtoMajor, err)
+	}
+	rsp.Body.Close()
+	if rsp, err := ask(tls.VersionTLS11, "/status.json"); err == nil {
+		t.Errorf("TLS 1.1: got %v", rsp.Status)
+	}
+	conn, err := net.Dial("tcp", s.TLSAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(conn, "GET /status.json HTTP/1.1\r\nHost: a\r\n\r\n")
+	if line, _ := bufio.NewReader(conn).ReadString('\n'); line != "HTTP/1.0 400 Bad Request\r\n" {
+		t.Errorf("without TLS: got %q", line)
+	}
+	conn.Close()
+	if len(secure.NextProtos) != 0 {
+		t.Errorf("the configuration, which RTSP shares, now offers %v", secure.NextProtos)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
