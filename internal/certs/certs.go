@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/google/renameio/v2"
@@ -121,10 +122,8 @@ func readPEM(key, file string, types ...string) ([]byte, error) {
 		if block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "" {
 			return nil, fmt.Errorf("%s: the key in %s has a passphrase; remove it with openssl pkey", key, file)
 		}
-		for _, t := range types {
-			if block.Type == t {
-				return data, nil
-			}
+		if slices.Contains(types, block.Type) {
+			return data, nil
 		}
 	}
 }
