@@ -16,11 +16,8 @@ const (
 	// udpPairs is how many pairs of UDP ports are tried, upwards from the RTSP port.
 	udpPairs = 64
 
-	// sendBuffer is the size of the send buffer of a connection in bytes. What waits there is late when it arrives,
-	// so it is kept to the data of a second or two; the kernel's own limit is 4 MB.
-	sendBuffer = 256 << 10
-
-	// unsent is how many bytes of it may be those that have not been sent once. What is lost is sent again from the rest.
+	// unsent is how many bytes may wait in the kernel for being sent for the first time. They are late when they arrive,
+	// and cannot be taken back. What is on its way does not count, of which a slow network needs more.
 	unsent = 128 << 10
 
 	// acceptPause is how long nothing is accepted after the kernel had no room for another connection.
@@ -219,7 +216,7 @@ func listenError(key, address string, err error) error {
 	}
 }
 
-// sizedListener bounds the send buffer of the connections it accepts.
+// sizedListener bounds what waits in the kernel for the connections it accepts.
 type sizedListener struct{ net.Listener }
 
 // Accept implements net.Listener.
@@ -229,7 +226,6 @@ func (l sizedListener) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetWriteBuffer(sendBuffer) // a connection that is already gone says so on its first read
 		boundUnsent(tcp, unsent)
 	}
 	return conn, nil

@@ -16,20 +16,21 @@ import (
 	"github.com/camkrazy/camkrazy/internal/camera"
 )
 
-// filmed is a stream of large pictures, an IDR picture every tenth and whenever one is asked for.
+// filmed is a stream of large pictures, an IDR picture at the start of each gop and whenever one is asked for.
 type filmed struct {
 	s     *Server
 	pts   time.Duration
 	n     int
 	asked atomic.Bool
 	size  int
+	gop   int // pictures from one IDR picture to the next
 }
 
 const filmedPeriod = 33 * time.Millisecond
 
 func film(t *testing.T, size int, change ...func(*Server)) *filmed {
 	t.Helper()
-	f := &filmed{size: size, pts: time.Hour}
+	f := &filmed{size: size, pts: time.Hour, gop: 10}
 	f.s = run(t, Config{KeyFrame: func(string) { f.asked.Store(true) }}, change...)
 	f.next()
 	return f
@@ -39,7 +40,7 @@ func film(t *testing.T, size int, change ...func(*Server)) *filmed {
 func (f *filmed) next() time.Duration {
 	f.pts += filmedPeriod
 	au := camera.AccessUnit{NALs: [][]byte{nal(0x41, f.size)}, PTS: f.pts}
-	if f.asked.Swap(false) || f.n%10 == 0 {
+	if f.asked.Swap(false) || f.n%f.gop == 0 {
 		au = camera.AccessUnit{NALs: [][]byte{nal(0x67, 20), nal(0x68, 5), nal(0x65, f.size)}, PTS: f.pts, IDR: true}
 	}
 	f.n++
