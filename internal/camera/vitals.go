@@ -7,9 +7,10 @@ import (
 )
 
 const (
-	// quietest is how long any stream may give no picture; slow ones may for quietFrames frame times.
-	quietest    = 2 * time.Second
-	quietFrames = 4
+	// quietest is how long any stream may give no picture; slow ones may for quietFrames frame times. With the time until
+	// somebody looks, a fault is known after 2 s, or 4 frame times.
+	quietest    = 2*time.Second - watchPeriod
+	quietFrames = 3.5
 	// firstPicture is how long the first picture of a new encoder may take: the sensor may have to start.
 	firstPicture = 5 * time.Second
 )
@@ -63,6 +64,9 @@ func (v *vitals) frame(step int64, run int) {
 // period is how long a picture takes. The caller holds mu.
 func (v *vitals) period() time.Duration { return max(v.planned, v.step) }
 
+// patience is how long a slow stream may give no picture. The caller holds mu.
+func (v *vitals) patience() time.Duration { return time.Duration(quietFrames * float64(v.period())) }
+
 // took says that the sink has taken a picture.
 func (v *vitals) took() {
 	v.mu.Lock()
@@ -94,7 +98,7 @@ func (v *vitals) setContent(c Content) {
 func (v *vitals) age() (age, limit time.Duration, first bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	limit = max(quietest, quietFrames*v.period())
+	limit = max(quietest, v.patience())
 	if v.lastFrame.Before(v.made) {
 		return time.Since(v.made), max(firstPicture, limit), true
 	}
@@ -117,7 +121,7 @@ func (v *vitals) sinkStuck(waiting int) (time.Duration, bool) {
 		since = v.made
 	}
 	age := time.Since(since)
-	return age, waiting > 0 && age > max(firstPicture, quietFrames*v.period())
+	return age, waiting > 0 && age > max(firstPicture, v.patience())
 }
 
 const (

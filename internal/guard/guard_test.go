@@ -125,7 +125,7 @@ func TestGuard(t *testing.T) {
 		{"cannot be killed", &world{stuck: true}, stop, 20 * time.Second, 1, 1},
 		{"cannot be killed, and the last reboot was short ago", &world{stuck: true, gap: time.Hour}, stop, 50 * time.Minute, 1, 0},
 		{"the same, later", &world{stuck: true, gap: time.Hour}, stop, time.Hour + time.Minute, 1, 1},
-		{"asks for a reboot", &world{}, ask, time.Second, 0, 1},
+		{"asks for a reboot", &world{}, ask, 3 * time.Second, 0, 1},
 		{"asks for a reboot during an update", &world{busy: "update"}, ask, time.Hour, 0, 0},
 		{"asks for a reboot that fails", &world{}, ask, again + again/2, 0, 2},
 		{"is gone", &world{}, func(w *world) { w.set(func(w *world) { w.gone = true }) }, time.Hour, 0, 0},

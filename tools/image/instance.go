@@ -89,10 +89,13 @@ func (c instanceConfig) adapt(o options, s *secrets) error {
 		shell.section("ExtraFilePaths")["/etc/breakglass.authorized_keys"] = s.keysPath
 		shell["CommandLineFlags"] = []any{"-authorized_keys=/etc/breakglass.authorized_keys"}
 	}
-	if o.extra != "" {
+	for name := range strings.SplitSeq(o.extra, ",") {
+		if name == "" {
+			continue
+		}
 		list, _ := c["Packages"].([]any)
-		c["Packages"] = append(list, o.extra)
-		packages.section(o.extra)["DontStart"] = true
+		c["Packages"] = append(list, name)
+		packages.section(name)["DontStart"] = true
 	}
 	if o.emulate {
 		flags, _ := main["CommandLineFlags"].([]any)

@@ -30,7 +30,7 @@ type options struct {
 	size     int64  // of an image file, in bytes
 	emulate  bool   // start the daemon with --emulate
 	firmware bool   // fetch the firmware only
-	extra    string // a further package, which is not started at boot; "" is none
+	extra    string // further packages, separated by commas, which are not started at boot
 }
 
 func parse(args []string) (options, error) {
@@ -42,7 +42,7 @@ func parse(args []string) (options, error) {
 	fs.StringVar(&o.secrets, "secrets", "secrets", "`FOLDER` of passwords and camera.yaml; what is missing in it is made")
 	fs.Int64Var(&o.size, "size", 1500<<20, "size of an image file in `BYTES`: 1104 MiB for the system, the rest for /perm")
 	fs.BoolVar(&o.emulate, "emulate", false, "have the daemon use its emulated GPU: for a virtual machine")
-	fs.StringVar(&o.extra, "extra", "", "a further Go `PACKAGE` of the repository, which is not started at boot: for tests")
+	fs.StringVar(&o.extra, "extra", "", "further Go `PACKAGES` of the repository, separated by commas, which are not started at boot: for tests")
 	fs.BoolVar(&o.firmware, "firmware", false, "fetch the GPU's firmware into firmware/ and stop")
 	if err := fs.Parse(args); err != nil {
 		return o, err

@@ -28,6 +28,7 @@ const (
 	webPort     = 80
 	gokrazyPort = 8080
 	rsyncPort   = 873
+	meddlerPort = 7000 // of the test's own
 )
 
 const (
@@ -72,7 +73,7 @@ func newBoardWith(t *testing.T, p product, cfg qemu.Config) *board {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.Disk, cfg.Console, cfg.Ports = disk, console, []int{rtspPort, webPort, gokrazyPort, rsyncPort}
+	cfg.Disk, cfg.Console, cfg.Ports = disk, console, []int{rtspPort, webPort, gokrazyPort, rsyncPort, meddlerPort}
 	m, err := qemu.New(cfg)
 	if err != nil {
 		t.Fatal(err)

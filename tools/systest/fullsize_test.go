@@ -41,7 +41,7 @@ func testFullSize(t *testing.T, p product, emulator string, d time.Duration) {
 	p.secrets, p.flags = secrets, nil
 	p.image = qemu.Disk(filepath.Join(t.TempDir(), "full.img"))
 	p.make(t)
-	b := newVideoCoreBoard(t, p, emulator, nil)
+	b := newVideoCoreBoard(t, p, emulator, boardOptions{})
 	if err := b.PowerOn(); err != nil {
 		t.Fatal(err)
 	}

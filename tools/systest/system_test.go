@@ -34,13 +34,21 @@ type effort struct {
 	fullSize   time.Duration // the same with the product's default pictures
 	boardKills int           // of its daemon
 	bootCuts   []int64       // power cuts while the boot partition is written, in percent of it
+	soak       time.Duration // of random faults; 0 is none
 	seed       uint64        // of the power cuts' moments
 }
 
 func newEffort(t *testing.T) effort {
 	e := effort{play: 20 * time.Second, quiet: time.Minute, kills: 5, powerCuts: 3, stream: 30 * time.Second, fullSize: 30 * time.Second, boardKills: 5, bootCuts: []int64{90}, seed: rand.Uint64()}
 	if long := os.Getenv("LONG"); long != "" && long != "0" {
-		e = effort{long: true, play: 30 * time.Second, quiet: 10 * time.Minute, kills: 100, powerCuts: 20, stream: 30 * time.Minute, fullSize: 10 * time.Minute, boardKills: 200, bootCuts: []int64{1, 25, 50, 75, 85, 90, 95}, seed: e.seed}
+		e = effort{long: true, soak: time.Hour, play: 30 * time.Second, quiet: 10 * time.Minute, kills: 100, powerCuts: 20, stream: 30 * time.Minute, fullSize: 10 * time.Minute, boardKills: 200, bootCuts: []int64{1, 25, 50, 75, 85, 90, 95}, seed: e.seed}
+	}
+	if text := os.Getenv("SOAK"); text != "" {
+		d, err := time.ParseDuration(text)
+		if err != nil {
+			t.Fatalf("SOAK: %v", err)
+		}
+		e.soak = d
 	}
 	if text := os.Getenv("SEED"); text != "" {
 		seed, err := strconv.ParseUint(text, 10, 64)

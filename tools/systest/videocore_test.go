@@ -2,6 +2,7 @@ package systest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -28,7 +29,10 @@ import (
 const (
 	probePackage = "github.com/camkrazy/camkrazy/tools/systest/bulkprobe"
 	probePath    = "/user/bulkprobe"
-	infoPath     = "/user/vcinfo"
+
+	meddlerPackage = "github.com/camkrazy/camkrazy/tools/systest/meddler"
+	meddlerPath    = "/user/meddler"
+	infoPath       = "/user/vcinfo"
 
 	// faultLimit is how long a board may be without pictures after VideoCore has misbehaved: the daemon's own
 	// deadlines, and a restart.
@@ -39,18 +43,20 @@ const (
 // runs outside the board.
 func testVideoCore(t *testing.T, p product, e effort) {
 	emulator := buildQEMU(t)
-	p.flags = []string{"-extra", probePackage}
+	p.flags = []string{"-extra", probePackage + "," + meddlerPackage}
 	p.image = qemu.Disk(filepath.Join(t.TempDir(), "board.img"))
 	p.make(t)
 	t.Run("bulk transfers", func(t *testing.T) { testBulkTransfers(t, p, emulator) })
-	b := newVideoCoreBoard(t, p, emulator, nil)
+	b := newVideoCoreBoard(t, p, emulator, boardOptions{})
 	b.start(t)
 	t.Run("vcinfo", func(t *testing.T) { testInfo(t, b) })
 	t.Run("streams", func(t *testing.T) { testBoardStreams(t, b, e) })
 	t.Run("kills", func(t *testing.T) { testBoardKills(t, b, e.boardKills) })
 	t.Run("faults", func(t *testing.T) { testFaults(t, b) })
 	b.checkConsole(t)
+	t.Run("recovery", func(t *testing.T) { testRecovery(t, b, e) })
 	b.PowerCut() // two boards would take each other's time
+	t.Run("little memory", func(t *testing.T) { testLittleMemory(t, p, emulator) })
 	t.Run("full size", func(t *testing.T) { testFullSize(t, p, emulator, e.fullSize) })
 }
 
@@ -76,16 +82,23 @@ type videoCoreBoard struct {
 	host *host.Host
 }
 
-// newVideoCoreBoard makes a board with an emulated VideoCore behind its kernel's driver, which is still off. Services
-// are offered in the place of the firmware's own.
-func newVideoCoreBoard(t *testing.T, p product, emulator string, services []slots.Service) *videoCoreBoard {
+// boardOptions are what is special about a board with a GPU.
+type boardOptions struct {
+	services []slots.Service // offered in the place of the firmware's own
+	memory   int64           // bytes; 0 is what other boards have
+}
+
+// newVideoCoreBoard makes a board with an emulated VideoCore behind its kernel's driver, which is still off.
+func newVideoCoreBoard(t *testing.T, p product, emulator string, o boardOptions) *videoCoreBoard {
 	t.Helper()
 	file, err := os.Create(filepath.Join(t.ArtifactDir(), "videocore.log"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.NewTextHandler(file, nil))
-	h, err := host.New(host.Config{RAM: qemu.MemorySize, VideoCore: vcemu.Config{Logger: log}, Services: services, Logger: log})
+	h, err := host.New(host.Config{
+		RAM: cmp.Or(o.memory, qemu.MemorySize), VideoCore: vcemu.Config{Logger: log}, Services: o.services, Logger: log,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +111,7 @@ func newVideoCoreBoard(t *testing.T, p product, emulator string, services []slot
 			t.Error(err)
 		}
 	})
-	b := newBoardWith(t, p, qemu.Config{VideoCore: &qemu.VideoCore{Emulator: emulator, Args: h.QEMUArgs()}})
+	b := newBoardWith(t, p, qemu.Config{Memory: o.memory, VideoCore: &qemu.VideoCore{Emulator: emulator, Args: h.QEMUArgs()}})
 	return &videoCoreBoard{b, h}
 }
 
@@ -396,7 +409,7 @@ func testBulkTransfers(t *testing.T, p product, emulator string) {
 			return int(binary.LittleEndian.Uint32(msg))
 		},
 	}
-	b := newVideoCoreBoard(t, p, emulator, []slots.Service{echo})
+	b := newVideoCoreBoard(t, p, emulator, boardOptions{services: []slots.Service{echo}})
 	if err := b.PowerOn(); err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,8 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"github.com/camkrazy/camkrazy/internal/vcemu/scene"
 )
 
 // watcher watches a feed and comes back whenever it is cut off, as a network video recorder does.
@@ -17,6 +19,7 @@ type watcher struct {
 	began    time.Time // when the player of the present picture's connection was started
 	first    time.Time // when that connection's first picture came
 	last     time.Time // when the last picture came
+	number   int       // its stamp; -1 if it could not be read
 	longest  time.Duration
 	changed  chan struct{} // closed at the next picture
 }
@@ -54,13 +57,18 @@ func (w *watcher) session(ctx context.Context, b *board) {
 		if _, err := io.ReadFull(pictures, gray); err != nil {
 			break
 		}
-		w.note(began, first)
+		number, ok := scene.ReadStamp(gray, w.feed.width, w.feed.width, w.feed.height)
+		if !ok {
+			w.note(began, first, -1)
+			continue
+		}
+		w.note(began, first, int(number))
 	}
 	cancel()
 	cmd.Wait() // its error says what the end of its pictures has said
 }
 
-func (w *watcher) note(began time.Time, first bool) {
+func (w *watcher) note(began time.Time, first bool, number int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := time.Now()
@@ -71,7 +79,7 @@ func (w *watcher) note(began time.Time, first bool) {
 	if !w.last.IsZero() {
 		w.longest = max(w.longest, now.Sub(w.last))
 	}
-	w.last = now
+	w.last, w.number = now, number
 	close(w.changed)
 	w.changed = make(chan struct{})
 }
@@ -93,6 +101,30 @@ func (w *watcher) pictureAfter(ctx context.Context, since time.Time) error {
 	}
 }
 
+// picture waits for one that is right, and returns when it came.
+func (w *watcher) picture(ctx context.Context, right func(number int, session time.Time) bool) (time.Time, error) {
+	for {
+		w.mu.Lock()
+		last, number, began, changed := w.last, w.number, w.began, w.changed
+		w.mu.Unlock()
+		if right(number, began) {
+			return last, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return time.Time{}, context.Cause(ctx)
+		}
+	}
+}
+
+// connections counts those that showed a picture.
+func (w *watcher) connections() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.sessions
+}
+
 // firstPicture is when the present connection's first picture came.
 func (w *watcher) firstPicture() time.Time {
 	w.mu.Lock()
@@ -109,3 +141,10 @@ func (w *watcher) longestGap() time.Duration {
 
 // wait waits until the watcher has stopped, after its context's end.
 func (w *watcher) wait() { <-w.done }
+
+// lastPicture is when the last picture came.
+func (w *watcher) lastPicture() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.last
+}

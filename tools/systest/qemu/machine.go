@@ -1,6 +1,7 @@
 package qemu
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,18 +30,21 @@ type Config struct {
 	// WriteRate is how many bytes the card takes in a second; 0: as many as this machine's disk.
 	WriteRate int64
 
+	// Memory is the board's, in bytes, whole MiB; 0 is MemorySize.
+	Memory int64
+
 	// VideoCore is the board's GPU; nil if it has none, as stock QEMU's has.
 	VideoCore *VideoCore
 }
 
-// MemorySize is the board's memory, in bytes.
+// MemorySize is the usual board's memory, in bytes.
 const MemorySize = 1 << 30
 
 // VideoCore is a GPU outside QEMU, as tools/qemu-videocore makes one. It must be there whenever the board starts, which
 // each reset of the guest's is as well.
 type VideoCore struct {
 	Emulator string   // path of a QEMU that has the device
-	Args     []string // QEMU's, which connect the GPU; with them come MemorySize bytes for the guest
+	Args     []string // QEMU's, which connect the GPU; with them comes the guest's memory
 }
 
 // Machine is a board. It starts switched off.
@@ -197,7 +201,7 @@ func (m *Machine) args(b Boot) []string {
 		card += fmt.Sprintf(",throttling.bps-write=%d", m.cfg.WriteRate)
 	}
 	args := []string{
-		"-M", "virt,highmem=off", "-cpu", "cortex-a72", "-smp", "2", "-m", strconv.Itoa(MemorySize >> 20),
+		"-M", "virt,highmem=off", "-cpu", "cortex-a72", "-smp", "2", "-m", strconv.FormatInt(cmp.Or(m.cfg.Memory, MemorySize)>>20, 10),
 		"-kernel", b.Kernel, "-append", b.Cmdline,
 		"-drive", card, "-device", "virtio-blk-pci,drive=card",
 		"-netdev", strings.Join(network, ","), "-device", "virtio-net-pci,netdev=net0,romfile=",
