@@ -268,7 +268,7 @@ func (b *branch) ailment() (f recovery.Fault, err error) {
 }
 
 // rebuildTimeout is how long a stream may take to be made anew: firmware that is well needs some milliseconds.
-const rebuildTimeout = 1500 * time.Millisecond
+const rebuildTimeout = time.Second
 
 // rebuild takes the stream's part of the pipeline down and makes it anew while the rest runs. Those who watch see a
 // gap, and after it a key frame with a time of the same clock.
