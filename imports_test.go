@@ -17,7 +17,7 @@ const module = "github.com/camkrazy/camkrazy/"
 // entry that ends in / stands for all below it.
 var allowed = map[string][]string{
 	"cmd/camkrazy": {
-		"internal/camera", "internal/certs", "internal/config", "internal/host", "internal/lifesign", "internal/live", "internal/mdns", "internal/mmal", "internal/ramdisk", "internal/recovery", "internal/rtspd",
+		"internal/camera", "internal/certs", "internal/config", "internal/host", "internal/lifesign", "internal/live", "internal/mdns", "internal/mmal", "internal/pressure", "internal/ramdisk", "internal/recovery", "internal/rtspd",
 		"internal/throttle",
 		"internal/vcemu", "internal/vcemu/faults", "internal/vcemu/scene", "internal/vchiq", "internal/webd",
 		"github.com/google/renameio/v2", "golang.org/x/sync/errgroup",
@@ -34,6 +34,7 @@ var allowed = map[string][]string{
 	"internal/live":         {"internal/camera", "github.com/bluenviron/mediacommon/"},
 	"internal/mdns":         {"github.com/brutella/dnssd", "github.com/brutella/dnssd/log", "github.com/miekg/dns", "golang.org/x/net/"},
 	"internal/mmal":         {},
+	"internal/pressure":     {},
 	"internal/ramdisk":      {"internal/camera", "github.com/google/renameio/v2"},
 	"internal/recording":    {"internal/mmal"},
 	"internal/recovery":     {},

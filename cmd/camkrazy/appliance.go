@@ -18,6 +18,7 @@ import (
 	"github.com/camkrazy/camkrazy/internal/live"
 	"github.com/camkrazy/camkrazy/internal/mdns"
 	"github.com/camkrazy/camkrazy/internal/mmal"
+	"github.com/camkrazy/camkrazy/internal/pressure"
 	"github.com/camkrazy/camkrazy/internal/recovery"
 	"github.com/camkrazy/camkrazy/internal/rtspd"
 	"github.com/camkrazy/camkrazy/internal/throttle"
@@ -35,6 +36,7 @@ type appliance struct {
 	board     boardFacts
 	videocore *vcemu.VideoCore // nil on a board
 	faults    []faults.Fault   // of videocore
+	pressure  *pressure.Monitor
 	ladder    *recovery.Ladder
 	signs     string // folder for signs of life; "" if there is none
 	camera    *camera.Camera
@@ -50,7 +52,7 @@ type appliance struct {
 // newAppliance makes the parts and connects them; nothing runs and nothing listens yet.
 func newAppliance(cfg config.Config, o options, ram *ram, ladder *recovery.Ladder) (*appliance, error) {
 	log := ram.log
-	a := &appliance{cfg: cfg, started: time.Now(), log: log, ladder: ladder, signs: o.ram}
+	a := &appliance{cfg: cfg, started: time.Now(), log: log, pressure: pressure.New(readPressure, log), ladder: ladder, signs: o.ram}
 	open, err := a.transport(o, log)
 	if err != nil {
 		return nil, err
@@ -154,7 +156,7 @@ func (a *appliance) listen() error {
 
 // parts are what runs as long as the program does.
 func (a *appliance) parts() []func(context.Context) error {
-	parts := []func(context.Context) error{a.runCamera, a.rtsp.Run}
+	parts := []func(context.Context) error{a.runCamera, a.rtsp.Run, a.pressure.Run}
 	if a.web != nil {
 		parts = append(parts, a.web.Run)
 	}

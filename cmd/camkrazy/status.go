@@ -8,7 +8,6 @@ import (
 
 	"github.com/camkrazy/camkrazy/internal/camera"
 	"github.com/camkrazy/camkrazy/internal/config"
-	"github.com/camkrazy/camkrazy/internal/host"
 	"github.com/camkrazy/camkrazy/internal/recovery"
 	"github.com/camkrazy/camkrazy/internal/webd"
 )
@@ -25,11 +24,13 @@ func (a *appliance) status() webd.Status {
 		Camera:   webd.CameraStatus{Sensor: cam.Sensor, State: string(cam.State)},
 		Streams:  make(map[string]webd.Stream),
 		Snapshot: webd.Snapshot{Frames: cam.Snapshot.Frames, AgeMS: age(cam.Snapshot.Last.Taken, now)},
-		Host:     hostStatus(),
 		Ports:    a.ports(),
 		Recovery: a.recoveryStatus(cam.Recovery),
 		Notices:  notices(a.cfg, cam),
 	}
+	var strained []string
+	st.Host, strained = a.hostStatus()
+	st.Notices = append(st.Notices, strained...)
 	st.Camera.Restarts = cam.Restarts
 	if cam.LastError != nil {
 		st.Camera.LastError = cam.LastError.Error()
@@ -140,17 +141,6 @@ func port(addr net.Addr) int {
 		return tcp.Port
 	}
 	return 0
-}
-
-func hostStatus() webd.Host {
-	h := webd.Host{MemoryRSSBytes: host.ResidentMemory()}
-	if t, ok := host.Temperature(); ok {
-		h.TemperatureC = &t
-	}
-	if n, ok := host.CardSectorsWritten(); ok {
-		h.SDSectorsWritten = &n
-	}
-	return h
 }
 
 // age is the time since then in milliseconds; nil for what has never been.

@@ -47,7 +47,7 @@ type verdict struct {
 
 const (
 	// judgePause is between the two snapshots.
-	judgePause = 200 * time.Millisecond
+	judgePause = 100 * time.Millisecond
 	judgeTime  = 3 * time.Second
 	// leastDoubt and mostDoubt are the time after a verdict until the next one.
 	leastDoubt, mostDoubt = 10 * time.Second, time.Hour

@@ -127,7 +127,7 @@ func (v *vitals) sinkStuck(waiting int) (time.Duration, bool) {
 const (
 	// suspectTime and suspectPictures are how long, and for how many pictures, a stream has to be the same until it is
 	// looked into.
-	suspectTime     = 1200 * time.Millisecond
+	suspectTime     = 800 * time.Millisecond
 	suspectPictures = 3
 )
 

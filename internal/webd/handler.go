@@ -55,8 +55,10 @@ func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
 	}
 	s.json(w, code, struct {
 		Healthy  bool     `json:"healthy"`
+		State    string   `json:"state"` // of the camera
 		Problems []string `json:"problems"`
-	}{st.Healthy, st.Problems})
+		Notices  []string `json:"notices"`
+	}{st.Healthy, st.Camera.State, st.Problems, st.Notices})
 }
 
 func (s *Server) status(w http.ResponseWriter, _ *http.Request) {

@@ -109,6 +109,12 @@ func (c collector) host(give giver, h Host) {
 	if h.Throttled != nil {
 		give(gauge("host_throttled", "1 if the firmware has lowered the clock for heat or a weak power supply."), truth(*h.Throttled))
 	}
+	if h.UnderVoltage != nil {
+		give(gauge("host_under_voltage", "1 if the power supply is too weak."), truth(*h.UnderVoltage))
+	}
+	if h.MemoryTotalBytes > 0 {
+		give(gauge("host_memory_available_bytes", "Memory of the board that is left."), float64(h.MemoryAvailableBytes))
+	}
 	if h.SDSectorsWritten != nil {
 		give(counter("host_card_written_bytes_total", "Written to the SD card since boot."), float64(*h.SDSectorsWritten)*sectorBytes)
 	}

@@ -82,8 +82,12 @@ type Snapshot struct {
 
 // Host tells of the board.
 type Host struct {
-	TemperatureC     *float64 `json:"temperature_c"`
-	Throttled        *bool    `json:"throttled"`
-	MemoryRSSBytes   uint64   `json:"memory_rss_bytes"`
-	SDSectorsWritten *uint64  `json:"sd_sectors_written"` // since boot
+	TemperatureC   *float64 `json:"temperature_c"`
+	Throttled      *bool    `json:"throttled"`     // the firmware has lowered the clock
+	UnderVoltage   *bool    `json:"under_voltage"` // the supply is too weak, or was a moment ago
+	MemoryRSSBytes uint64   `json:"memory_rss_bytes"`
+	// MemoryTotalBytes and MemoryAvailableBytes are the board's; 0 if it does not tell.
+	MemoryTotalBytes     uint64  `json:"memory_total_bytes"`
+	MemoryAvailableBytes uint64  `json:"memory_available_bytes"`
+	SDSectorsWritten     *uint64 `json:"sd_sectors_written"` // since boot
 }
