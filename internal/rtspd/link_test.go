@@ -95,7 +95,7 @@ func newLink(t *testing.T) *link {
 		in := "-n " + string(*host.to)
 		ip(t, in+" link set lo up")
 		ip(t, in+" addr add "+host.address+"/24 dev wire")
-		ip(t, in+" link set wire up")
+		ip(t, in+" link set wire txqueuelen 10000 up")
 	}
 	var carriers sync.WaitGroup
 	for i := range l.tun {

@@ -66,6 +66,8 @@ func newCast(t *testing.T) *cast {
 	return c
 }
 
+func (c *cast) frames() int { return int(c.s.Stats("hqstream").Frames) }
+
 // witness is a viewer that comes back whenever it loses its session: it gives up after silence, and tries again after
 // a moment. It notes what it sees.
 type witness struct {
@@ -218,19 +220,20 @@ func TestLossyNetwork(t *testing.T) {
 	near := c.witness(t, c.link.camera, gortsplib.ProtocolTCP, 10*time.Second)
 	tcp := c.witness(t, c.link.recorder, gortsplib.ProtocolTCP, 10*time.Second)
 	udp := c.witness(t, c.link.recorder, gortsplib.ProtocolUDP, 10*time.Second)
-	before, beforeUDP := tcp.copied(), udp.copied()
+	before, beforeUDP, filmed := tcp.copied(), udp.copied(), c.frames()
 	c.link.set(func(l *link) { l.loss = 0.01 })
 	wait(6 * time.Second)
 	after, afterUDP := tcp.copied(), udp.copied()
 	c.link.set(func(l *link) { l.loss = 0 })
 	checkUnharmed(t, "near viewer", near)
 	checkUnharmed(t, "viewer over TCP", tcp)
-	if n := after.pictures - before.pictures; n < 150 {
-		t.Errorf("over TCP %d pictures in 6 s, want about 180", n)
+	filmed = c.frames() - filmed
+	if n := after.pictures - before.pictures; n < filmed*8/10 {
+		t.Errorf("over TCP %d pictures of %d", n, filmed)
 	}
 	whole, broken := afterUDP.pictures-beforeUDP.pictures, afterUDP.broken-beforeUDP.broken
 	t.Logf("over UDP %d pictures were whole and %d were not", whole, broken)
-	if afterUDP.sessions != 1 || whole < 90 || broken == 0 {
+	if afterUDP.sessions != 1 || whole < filmed/2 || broken == 0 {
 		t.Errorf("over UDP: %d sessions, %d whole pictures, %d broken; want 1, most and some", afterUDP.sessions, whole, broken)
 	}
 	if got := c.s.Stats("hqstream"); got.ReaderDrops != 0 {
@@ -244,16 +247,17 @@ func TestSlowNetwork(t *testing.T) {
 	c.link.set(func(l *link) { l.delay = 200 * time.Millisecond })
 	tcp := c.witness(t, c.link.recorder, gortsplib.ProtocolTCP, 10*time.Second)
 	udp := c.witness(t, c.link.recorder, gortsplib.ProtocolUDP, 10*time.Second)
-	before, beforeUDP := tcp.seen(), udp.seen()
+	before, beforeUDP, filmed := tcp.seen(), udp.seen(), c.frames()
 	wait(5 * time.Second)
+	filmed = c.frames() - filmed
 	for name, n := range map[string]int{"TCP": tcp.seen() - before, "UDP": udp.seen() - beforeUDP} {
-		if n < 140 {
-			t.Errorf("over %s %d pictures in 5 s, want about 150", name, n)
+		if n < filmed*9/10 {
+			t.Errorf("over %s %d pictures of %d", name, n, filmed)
 		}
 	}
-	checkUnharmed(t, "viewer over UDP", udp)
-	if got := c.s.Stats("hqstream"); got.ReaderDrops != 0 || tcp.copied().sessions != 1 {
-		t.Errorf("%d viewers were sent away, %d sessions over TCP", got.ReaderDrops, tcp.copied().sessions)
+	over, under := tcp.copied(), udp.copied()
+	if got := c.s.Stats("hqstream"); got.ReaderDrops != 0 || over.sessions != 1 || under.sessions != 1 || over.broken != 0 {
+		t.Errorf("%d viewers were sent away, %d and %d sessions, %d broken pictures over TCP", got.ReaderDrops, over.sessions, under.sessions, over.broken)
 	}
 }
 
@@ -289,13 +293,15 @@ func TestHiccup(t *testing.T) {
 	// How soon after that the kernel tries again is its own affair: up to as long as the network was away.
 	eventually(t, "pictures are left out", func() bool { return c.s.Stats("hqstream").ReaderSkips > 0 })
 	resumed := time.Now()
-	eventually(t, "there is an IDR picture again", func() bool { return tcp.copied().idr.After(resumed) })
+	eventually(t, "there is an IDR picture again", func() bool { // one that was on its way already does not count
+		got := tcp.copied()
+		return got.jumps > 0 && got.idr.After(resumed)
+	})
 	if took := tcp.copied().idr.Sub(resumed); took > backLimit {
 		t.Errorf("an IDR picture came %v after the network's first packet, want %v at most", took, backLimit)
 	}
-	got := tcp.copied()
-	if got.sessions != 1 || got.broken != 0 || got.jumps == 0 {
-		t.Errorf("got %d sessions, %d broken pictures, %d jumps; want 1, none and some", got.sessions, got.broken, got.jumps)
+	if got := tcp.copied(); got.sessions != 1 || got.broken != 0 {
+		t.Errorf("got %d sessions and %d broken pictures; want 1 and none", got.sessions, got.broken)
 	}
 	checkUnharmed(t, "near viewer", near)
 }
