@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"encoding/base64"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
 
@@ -17,7 +20,8 @@ type browser struct {
 	ctx context.Context
 }
 
-// openBrowser starts a browser with an empty profile and a window of the given size.
+// openBrowser starts a browser with an empty profile and a window of the given size. Errors of the page's script, and what
+// its security policy forbids, fail the test.
 func openBrowser(t *testing.T, width, height int) *browser {
 	t.Helper()
 	options := []chromedp.ExecAllocatorOption{
@@ -31,7 +35,24 @@ func openBrowser(t *testing.T, width, height int) *browser {
 	allocator, stop := chromedp.NewExecAllocator(ctx, options...)
 	tab, closeTab := chromedp.NewContext(allocator)
 	b := &browser{t: t, ctx: tab}
+	var complaints syncBuffer
+	listening := chromedp.Listen(tab, func(event any) {
+		switch e := event.(type) {
+		case *runtime.EventExceptionThrown:
+			fmt.Fprintln(&complaints, e.ExceptionDetails.Text, e.ExceptionDetails.Exception.Description)
+		case *log.EventEntryAdded:
+			if e.Entry.Source != log.EntrySourceNetwork { // a daemon that is away is what some tests are about
+				fmt.Fprintln(&complaints, e.Entry.Source, e.Entry.Text)
+			}
+		}
+	})
+	if listening != nil {
+		t.Fatal(listening)
+	}
 	t.Cleanup(func() {
+		if text := complaints.String(); text != "" {
+			t.Errorf("the browser complains:\n%s", text)
+		}
 		if t.Failed() {
 			b.screenshot("failed")
 		}

@@ -48,6 +48,31 @@ func TestPageForPeople(t *testing.T) {
 		b.screenshot(tt.name)
 	}
 	checkKeyboard(b)
+	checkControls(b)
+}
+
+// checkControls has each control set the value that it shows, which changes nothing.
+func checkControls(b *browser) {
+	b.t.Helper()
+	type result struct {
+		Controls int      `json:"controls"`
+		Rows     int      `json:"rows"`
+		Errors   []string `json:"errors"`
+		Unsaved  []string `json:"unsaved"`
+	}
+	got := js[result](b, `(async () => {
+		const errors = [];
+		for (const c of settings.controls.values()) {
+			const field = c.line.querySelector("input, select");
+			field.dispatchEvent(new Event(field.type === "range" ? "input" : "change"));
+			while (settings.sending) await sleep(20);
+			if ($("settings-errors").childElementCount) errors.push(c.key + ": " + $("settings-errors").textContent);
+		}
+		return { controls: settings.controls.size, rows: document.querySelectorAll(".control").length, errors, unsaved: settings.unsaved().map(c => c.key) };
+	})()`)
+	if got.Controls < 25 || got.Rows != got.Controls || len(got.Errors) > 0 || len(got.Unsaved) > 0 {
+		b.t.Errorf("controls: %+v", got)
+	}
 }
 
 func colorScheme(scheme string) chromedp.Action[chromedp.Void] {

@@ -30,6 +30,7 @@ func testAppliance(t *testing.T, p product, e effort) {
 	t.Run("status page", func(t *testing.T) { testStatusPage(t, b) })
 	t.Run("feeds", func(t *testing.T) { testFeeds(t, b, e.play) })
 	t.Run("snapshot", func(t *testing.T) { testSnapshot(t, b) })
+	t.Run("page", func(t *testing.T) { testPage(t, b) })
 	t.Run("rsync", func(t *testing.T) { testRsync(t, b) })
 	t.Run("no writes", func(t *testing.T) { testNoWrites(t, b, e.quiet) })
 	t.Run("settings", func(t *testing.T) { testSettings(t, b) })
@@ -123,6 +124,22 @@ func testSnapshot(t *testing.T, b *board) {
 	picture, err := jpeg.Decode(bytes.NewReader(body))
 	if err != nil || picture.Bounds().Dx() != 320 || picture.Bounds().Dy() != 240 {
 		t.Errorf("/camera.jpg is not a JPEG of 320x240 (%v)", err)
+	}
+}
+
+// testPage fetches what a browser, Prometheus and Frigate would.
+func testPage(t *testing.T, b *board) {
+	for path, want := range map[string]string{
+		"/": "<title>camkrazy</title>", "/app.js": "MediaSource", "/style.css": ":root", "/metrics": "camkrazy_healthy 1",
+		"/frigate.yaml": ":8554/" + feeds[0].name, "/settings.json/controls": "brightness",
+	} {
+		rsp, body, err := b.get(t.Context(), path)
+		if err != nil || rsp.StatusCode != http.StatusOK || !bytes.Contains(body, []byte(want)) {
+			t.Errorf("%s: got %v (%v), %.300q", path, rsp, err, body)
+		}
+	}
+	if port := b.status(t).Ports.Gokrazy; port != gokrazyPort {
+		t.Errorf("gokrazy's page is said to be at port %d, want %d", port, gokrazyPort)
 	}
 }
 
