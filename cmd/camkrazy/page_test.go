@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"image"
 	"image/draw"
 	"image/jpeg"
@@ -185,6 +186,43 @@ func TestPageSettings(t *testing.T) {
 	}
 	if contrast := js[int](b, `settings.value("contrast")`); contrast != 0 {
 		t.Errorf("after a restart contrast is %d, though it was not saved", contrast)
+	}
+}
+
+// TestPageZoomsTurned holds that dragging zooms to what was under the rectangle, however the picture is turned and
+// mirrored.
+func TestPageZoomsTurned(t *testing.T) {
+	d := startDaemon(t, faultsConfig)
+	b := openBrowser(t, 1280, 900)
+	do(b, chromedp.Navigate(d.web+"/"))
+	b.watch("hqstream", 320)
+	b.until("the settings", `!document.querySelector("#settings").hidden`)
+	for _, rotation := range []int{0, 90, 180, 270} {
+		for _, flip := range []string{"", "hflip", "vflip"} {
+			// In the test card's light gray bar, as it is before the picture is turned.
+			x, y, size := 0.03, 0.10, 0.07
+			switch rotation {
+			case 90:
+				x, y = 1-y-size, x
+			case 180:
+				x, y = 1-x-size, 1-y-size
+			case 270:
+				x, y = y, 1-x-size
+			}
+			switch flip {
+			case "hflip":
+				x = 1 - x - size
+			case "vflip":
+				y = 1 - y - size
+			}
+			js[bool](b, fmt.Sprintf(`(settings.set({ rotation: %d, hflip: %v, vflip: %v, zoom: [0, 0, 1, 1] }), true)`, rotation, flip == "hflip", flip == "vflip"))
+			b.until("the change to be known", fmt.Sprintf(`settings.value("rotation") === %d && settings.value("zoom")[2] === 1 && !settings.sending`, rotation))
+			until(t, "the whole picture", func() bool { return b.spread() > 50 })
+			b.drag(x, y, x+size, y+size)
+			until(t, fmt.Sprintf("a picture of the gray bar alone, turned by %d, %s", rotation, flip), func() bool {
+				return b.spread() < 12 && b.brightness(0.5, 0.5) > 160
+			})
+		}
 	}
 }
 

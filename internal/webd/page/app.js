@@ -354,12 +354,21 @@ async function loadHistory() {
   } catch { /* the graphs begin now */ }
 }
 
+// A browser that keeps nothing throws.
+function remembered() {
+  try { return localStorage.getItem("stream"); } catch { return null; }
+}
+
+function remember(stream) {
+  try { localStorage.setItem("stream", stream); } catch { /* then not */ }
+}
+
 // choose shows a stream: the one asked for, else the one watched last, else the smallest.
 function choose(stream) {
   const streams = Object.entries(state?.streams || {});
   if (!streams.length) return;
-  const wanted = stream || localStorage.getItem("stream");
-  if (stream) localStorage.setItem("stream", stream);
+  const wanted = stream || remembered();
+  if (stream) remember(stream);
   const smallest = streams.reduce((a, b) => a[1].width * a[1].height <= b[1].width * b[1].height ? a : b);
   const [chosen, s] = streams.find(([n]) => n === wanted) || smallest;
   for (const [n, feed] of feeds) feed.button.setAttribute("aria-pressed", n === chosen);
