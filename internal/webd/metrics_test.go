@@ -25,7 +25,7 @@ func fullStatus() Status {
 			"lqstream": {Width: 640, Height: 480, Framerate: 5, Frames: 20, Keyframes: 4, Bytes: 500, FrameAgeMS: new(int64(150)), Recoveries: 1},
 		},
 		Snapshot: Snapshot{Frames: 7, AgeMS: new(int64(1200))},
-		Host:     Host{TemperatureC: new(51.5), Throttled: new(false), MemoryRSSBytes: 1 << 20, SDSectorsWritten: new(uint64(10))},
+		Host:     Host{TemperatureC: new(51.5), Throttled: new(false), UnderVoltage: new(false), MemoryRSSBytes: 1 << 20, MemoryTotalBytes: 1 << 29, MemoryAvailableBytes: 1 << 28, SDSectorsWritten: new(uint64(10))},
 		Ports:    Ports{RTSP: 8554, HTTP: 80},
 		Recovery: Recovery{Pipelines: 2, Reconnects: 1},
 	}

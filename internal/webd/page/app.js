@@ -257,6 +257,8 @@ class Feed {
   }
 }
 
+const megabytes = n => `${Math.round(n / 1e6)} MB`;
+
 function showFacts(st) {
   const { camera, host } = st;
   const facts = [
@@ -267,8 +269,8 @@ function showFacts(st) {
     ["Last trouble", camera.last_error],
     ["Board", st.board],
     ["Temperature", host.temperature_c && `${host.temperature_c.toFixed(1)} °C`],
-    ["Power", host.throttled === null ? "" : host.throttled ? "throttled" : "good"],
-    ["Memory", `${(host.memory_rss_bytes / 1e6).toFixed(0)} MB used by the program`],
+    ["Power", [host.under_voltage && "supply too weak", host.throttled && "slowed down"].filter(Boolean).join(", ") || (host.throttled === false && "good")],
+    ["Memory", `${megabytes(host.memory_rss_bytes)} used by the program` + (host.memory_total_bytes ? `, ${megabytes(host.memory_available_bytes)} of ${megabytes(host.memory_total_bytes)} free` : "")],
     ["Card", host.sd_sectors_written === null ? "" : `${host.sd_sectors_written} sectors written since boot`],
     ["Running for", time(st.uptime_s)],
     ["Version", st.version],
