@@ -55,6 +55,9 @@ func prepare(log *slog.Logger) {
 	if err := host.SetOOMScore(host.KillLast); err != nil {
 		log.Warn("memory pressure may end this program before others", "err", err)
 	}
+	if err := host.LockMemory(); err != nil {
+		log.Warn("memory pressure may slow this program down", "err", err)
+	}
 }
 
 // stuckAfter is when a camera that has not been seen to go on counts as stuck. Its longest wait is for a board that has

@@ -47,15 +47,20 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	if err := host.SetOOMScore(host.NeverKill); err != nil {
 		log.Warn("memory pressure may end this program", "err", err)
 	}
+	if err := host.LockMemory(); err != nil {
+		log.Warn("memory pressure may slow this program down", "err", err)
+	}
 	s := &system{dir: *dir, perm: lifesign.Perm, proc: "/proc", log: log}
 	guard.New(guard.Config{
-		Read:      func() (lifesign.Sign, error) { return lifesign.Read(*dir) },
-		Find:      s.find,
-		Uptime:    s.uptime,
-		RebootGap: s.rebootGap,
-		Busy:      s.busy,
-		Reboot:    s.reboot,
-		Log:       log,
+		Read:       func() (lifesign.Sign, error) { return lifesign.Read(*dir) },
+		Find:       s.find,
+		Uptime:     s.uptime,
+		RebootGap:  s.rebootGap,
+		Memory:     memory,
+		EndLargest: s.endLargest,
+		Busy:       s.busy,
+		Reboot:     s.reboot,
+		Log:        log,
 	}).Run(ctx)
 	return 0
 }

@@ -136,9 +136,22 @@ func (s *system) reboot(_ string, p guard.Process) {
 	}
 	// Documentation/admin-guide/sysrq.rst: b reboots at once. What the hardware's watchdog would do is out of reach:
 	// gokrazy's init has it and feeds it.
-	if err := os.WriteFile(filepath.Join(s.proc, "sysrq-trigger"), []byte("b"), 0o200); err != nil {
-		s.log.Error("the kernel does not reboot", "err", err)
+	s.request("b")
+}
+
+// endLargest has the kernel end a program, as it does when it has no page left (Documentation/admin-guide/sysrq.rst: f).
+func (s *system) endLargest() { s.request("f") }
+
+// request asks the kernel for something by the letter that a keyboard would send.
+func (s *system) request(letter string) {
+	if err := os.WriteFile(filepath.Join(s.proc, "sysrq-trigger"), []byte(letter), 0o200); err != nil {
+		s.log.Error("the kernel refuses", "sysrq", letter, "err", err)
 	}
+}
+
+func memory() (total, available uint64) {
+	m, _ := host.Memory()
+	return m.Total, m.Available
 }
 
 // waitFor waits until a condition holds, but not for long.

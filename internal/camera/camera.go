@@ -115,7 +115,7 @@ func (c *Camera) Run(ctx context.Context) error {
 	defer c.setState(Stopped)
 	finished := make(chan struct{})
 	var deliveries sync.WaitGroup
-	defer deliveries.Wait()
+	defer c.awaitDeliveries(&deliveries)
 	defer close(finished)
 	for _, b := range c.branches {
 		deliveries.Go(func() { b.asm.deliver(finished, b.cfg.Sink, b.vitals.took) })
@@ -130,6 +130,22 @@ func (c *Camera) Run(ctx context.Context) error {
 		} else if !c.pause(ctx, r.Pause) {
 			return nil
 		}
+	}
+}
+
+// awaitDeliveries waits for the sinks, but not for one that is stuck: that one ends with the process.
+func (c *Camera) awaitDeliveries(deliveries *sync.WaitGroup) {
+	done := make(chan struct{})
+	go func() {
+		deliveries.Wait()
+		close(done)
+	}()
+	late := time.NewTimer(stopTimeout)
+	defer late.Stop()
+	select {
+	case <-done:
+	case <-late.C:
+		c.log.Error("a stream's pictures are not taken, and nobody waits for that any more")
 	}
 }
 

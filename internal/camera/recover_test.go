@@ -1,12 +1,17 @@
 package camera_test
 
 import (
+	"context"
+	"image"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/camkrazy/camkrazy/internal/camera"
 	"github.com/camkrazy/camkrazy/internal/vcemu"
+	"github.com/camkrazy/camkrazy/internal/vcemu/scene"
 )
 
 // onlyLQ is the encoder of the small stream.
@@ -175,4 +180,90 @@ func TestSnapshotsRecover(t *testing.T) {
 		}
 		checkStream(t, "hq", r.units["hq"], 30, 12)
 	})
+}
+
+// TestStuckSink has nobody take a stream's pictures: what is behind the camera has to be restarted.
+func TestStuckSink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		vc, err := vcemu.New(vcemu.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg := testConfig()
+		release := make(chan struct{})
+		cfg.Streams[0].Sink = func(camera.AccessUnit) { <-release }
+		cfg.Streams[1].Sink = func(camera.AccessUnit) {}
+		cam, err := camera.New(cfg, vc.Dial, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { vc.Run(ctx) })
+		began := time.Now()
+		err = cam.Run(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "stream hq: pictures come from the encoder, but are not taken") {
+			t.Errorf("got %v", err)
+		}
+		if took := time.Since(began); took > 10*time.Second {
+			t.Errorf("ended after %v", took)
+		}
+		close(release)
+		cancel()
+		wg.Wait()
+	})
+}
+
+// painting is a scene that never changes.
+type painting struct{ striped bool }
+
+func (p painting) Draw(dst *image.YCbCr, _ uint32, _ time.Duration, _ time.Time) error {
+	for i := range dst.Y {
+		dst.Y[i] = 20
+		if p.striped && i/8%2 == 0 {
+			dst.Y[i] = 200
+		}
+	}
+	for i := range dst.Cb {
+		dst.Cb[i], dst.Cr[i] = 128, 128
+	}
+	return nil
+}
+
+// TestStillWorld has a sensor without noise look at what never changes. Where all is of one colour, as behind a cap, that is
+// said, and nothing is done. Anything else costs a few steps, ever more rarely, and never a restart.
+func TestStillWorld(t *testing.T) {
+	tests := []struct {
+		name    string
+		scene   painting
+		content camera.Content
+		most    int // steps in ten minutes
+	}{
+		{"covered lens", painting{}, camera.Uniform, 0},
+		{"painting", painting{striped: true}, camera.Unchanging, 8},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cfg := testConfig()
+				cfg.FrameRate, cfg.Streams[0].FrameRate, cfg.Streams[1].FrameRate = 10, 10, 5
+				cfg.Snapshot.Interval = 30 * time.Second
+				r := start(t, cfg, vcemu.Config{
+					Unstamped: true,
+					Scene:     func(int, int) (scene.Source, error) { return tt.scene, nil },
+				})
+				time.Sleep(10 * time.Minute)
+				st := r.camera.Status()
+				r.end(t)
+				n := sum(st.Recovery.Streams) + st.Recovery.Pipelines + st.Recovery.Reconnects
+				t.Logf("%d steps: %+v", n, st.Recovery)
+				if n > tt.most || st.Recovery.Restarts > 0 {
+					t.Errorf("%d steps were taken, want at most %d", n, tt.most)
+				}
+				if st.Streams["hq"].Content != tt.content && tt.most == 0 {
+					t.Errorf("content is %v, want %v", st.Streams["hq"].Content, tt.content)
+				}
+			})
+		})
+	}
 }

@@ -253,9 +253,12 @@ func (c *Camera) ailment() (f recovery.Fault, err error) {
 // ailment says what is wrong with the stream.
 func (b *branch) ailment() (f recovery.Fault, err error) {
 	f.Stream = b.cfg.Name
-	if age, stuck := b.vitals.sinkStuck(len(b.asm.full)); stuck {
+	switch held := b.vitals.holdup(); {
+	case held > sinkStuck:
 		f.Least = recovery.Restart
-		return f, fmt.Errorf("stream %s: %w for %v", b.cfg.Name, errSinkStuck, age.Round(time.Second))
+		return f, fmt.Errorf("stream %s: %w for %v", b.cfg.Name, errSinkStuck, held.Round(time.Second))
+	case held > sinkSlow:
+		return f, nil
 	}
 	age, limit, first := b.vitals.age()
 	switch {

@@ -11,6 +11,8 @@ const (
 	// somebody looks, a fault is known after 2 s, or 4 frame times.
 	quietest    = 2*time.Second - watchPeriod
 	quietFrames = 3.5
+	// sinkSlow is when a sink that takes nothing is to blame for what is missing, sinkStuck when something is done about it.
+	sinkSlow, sinkStuck = time.Second, 5 * time.Second
 	// firstPicture is how long the first picture of a new encoder may take: the sensor may have to start.
 	firstPicture = 5 * time.Second
 )
@@ -35,6 +37,8 @@ type vitals struct {
 	step      time.Duration // from the picture before the last to the last
 	lastFrame time.Time     // out of the encoder; zero if there was none ever
 	taken     time.Time     // that the sink was through with a picture
+	waiting   int           // pictures that it has or will get
+	offered   time.Time     // since when the first of them has been waiting
 	still     time.Time     // since when all pictures are the same; zero if they are not
 	content   Content
 }
@@ -52,6 +56,9 @@ func (v *vitals) frame(step int64, run int) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.lastFrame = time.Now()
+	if v.waiting++; v.waiting == 1 {
+		v.offered = v.lastFrame
+	}
 	v.step = min(time.Duration(step)*time.Microsecond, time.Minute)
 	switch {
 	case run == 0:
@@ -72,6 +79,8 @@ func (v *vitals) took() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.taken = time.Now()
+	v.waiting--
+	v.offered = v.taken
 }
 
 func (v *vitals) times() (lastFrame, taken time.Time) {
@@ -112,16 +121,14 @@ func (v *vitals) isQuiet() bool {
 	return time.Since(v.lastFrame) > max(quietest/4, 2*v.period())
 }
 
-// sinkStuck says for how long the sink has not taken the picture that it was given.
-func (v *vitals) sinkStuck(waiting int) (time.Duration, bool) {
+// holdup is how long the sink has had a picture, or has let one wait, without taking it.
+func (v *vitals) holdup() time.Duration {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	since := v.taken
-	if since.Before(v.made) {
-		since = v.made
+	if v.waiting == 0 {
+		return 0
 	}
-	age := time.Since(since)
-	return age, waiting > 0 && age > max(firstPicture, v.patience())
+	return time.Since(v.offered)
 }
 
 const (

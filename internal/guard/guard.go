@@ -43,6 +43,10 @@ type Config struct {
 	Uptime func() time.Duration
 	// RebootGap is how long the machine has to have run before it may be rebooted.
 	RebootGap func() time.Duration
+	// Memory is what the machine has and what is left of it, in bytes; 0 and 0 if that is not known.
+	Memory func() (total, available uint64)
+	// EndLargest has the kernel end the program that has most of the memory.
+	EndLargest func()
 	// Busy says why the board must not be rebooted at the moment; "" if it may be.
 	Busy func() string
 	// Reboot reboots the board. It returns if that fails. p is the program, nil if it is gone.
@@ -61,6 +65,7 @@ type Guard struct {
 	killed  time.Time // zero if it was not
 	said    string    // why the board is not rebooted yet
 	tried   time.Time // to reboot
+	squeeze Squeeze
 }
 
 // New makes a Guard.
@@ -89,6 +94,10 @@ func (g *Guard) look() {
 		g.seen = now
 	}
 	g.looked = now
+	if total, available := g.cfg.Memory(); g.squeeze.Look(total, available, now) {
+		g.cfg.Log.Error("memory is used up: the kernel is asked to end a program", "available", available)
+		g.cfg.EndLargest()
+	}
 	sign, err := g.cfg.Read()
 	if err == nil && (sign.PID != g.sign.PID || sign.Beat != g.sign.Beat) {
 		g.alive(sign, now)

@@ -85,6 +85,7 @@ func run(t *testing.T, w *world, d time.Duration, f func(*world)) {
 				}
 				return w, nil
 			},
+			Memory:    func() (uint64, uint64) { return 0, 0 },
 			Uptime:    func() time.Duration { return time.Since(w.booted) },
 			RebootGap: func() time.Duration { return w.gap },
 			Busy:      func() string { return w.busy },
@@ -154,9 +155,10 @@ func TestMachineStoodStill(t *testing.T) {
 	w := &world{sign: lifesign.Sign{PID: 100, Beat: 1}}
 	synctest.Test(t, func(t *testing.T) {
 		g := New(Config{
-			Read: func() (lifesign.Sign, error) { return w.sign, nil },
-			Find: func(int) (Process, error) { return w, nil },
-			Log:  slog.New(slog.DiscardHandler),
+			Read:   func() (lifesign.Sign, error) { return w.sign, nil },
+			Find:   func(int) (Process, error) { return w, nil },
+			Memory: func() (uint64, uint64) { return 0, 0 },
+			Log:    slog.New(slog.DiscardHandler),
 		})
 		g.looked = time.Now()
 		g.look()

@@ -126,7 +126,7 @@ func (r *resizer) scale(from *gpuImage, crop mmal.Rect) {
 		}
 		s.scaler.Scale(&m.pic, &from.pic)
 		m.number = from.number
-		if part != all {
+		if part != all && !m.pool.vc.cfg.Unstamped {
 			scene.DrawStamp(&m.pic, m.number) // the crop may have cut it off
 		}
 	}

@@ -231,6 +231,9 @@ func (v *VideoCore) draw(n uint32, due time.Time) error {
 		if err := w.draw(v.cfg.Scene, x, n, due.Sub(s.zero), due); err != nil {
 			return err
 		}
+		if !v.cfg.Unstamped {
+			scene.DrawStamp(&x.image.pic, n)
+		}
 	}
 	return nil
 }
@@ -252,7 +255,7 @@ type view struct {
 	captions      scene.Captions
 }
 
-// draw draws one shot: the scene, zoomed, turned, its colours changed, the text, and the stamp last of all.
+// draw draws one shot: the scene, zoomed, turned, its colours changed, and the text. The stamp is the caller's.
 func (w *view) draw(open func(int, int) (scene.Source, error), x *shot, n uint32, elapsed time.Duration, now time.Time) error {
 	dst := &x.image.pic
 	size := dst.Rect.Size()
@@ -293,7 +296,6 @@ func (w *view) draw(open func(int, int) (scene.Source, error), x *shot, n uint32
 		w.grader.Apply(dst, x.look)
 	}
 	w.captions.Draw(dst, x.caption)
-	scene.DrawStamp(dst, n)
 	return nil
 }
 

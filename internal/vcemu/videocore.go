@@ -31,6 +31,8 @@ type Config struct {
 	Scene func(width, height int) (scene.Source, error)
 	// Coder makes what codes the pictures of an H.264 output; nil makes an h264.Encoder.
 	Coder func(h264.Config) (Coder, error)
+	// Unstamped leaves the frame's number out of the picture, so that a scene can stay the same to the last bit.
+	Unstamped bool
 	// Quirks decides what is uncertain of the firmware.
 	Quirks Quirks
 	// Logger gets what the firmware would complain about; nil logs nothing.
