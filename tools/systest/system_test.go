@@ -31,6 +31,7 @@ type effort struct {
 	kills      int           // of the daemon
 	powerCuts  int           // during updates
 	stream     time.Duration // from a board with the kernel's own driver
+	clock      time.Duration // of recording while the clock is set
 	fullSize   time.Duration // the same with the product's default pictures
 	boardKills int           // of its daemon
 	bootCuts   []int64       // power cuts while the boot partition is written, in percent of it
@@ -39,9 +40,9 @@ type effort struct {
 }
 
 func newEffort(t *testing.T) effort {
-	e := effort{play: 20 * time.Second, quiet: time.Minute, kills: 5, powerCuts: 3, stream: 30 * time.Second, fullSize: 30 * time.Second, boardKills: 5, bootCuts: []int64{90}, seed: rand.Uint64()}
+	e := effort{play: 20 * time.Second, quiet: time.Minute, kills: 5, powerCuts: 3, stream: 30 * time.Second, clock: 45 * time.Second, fullSize: 30 * time.Second, boardKills: 5, bootCuts: []int64{90}, seed: rand.Uint64()}
 	if long := os.Getenv("LONG"); long != "" && long != "0" {
-		e = effort{long: true, soak: time.Hour, play: 30 * time.Second, quiet: 10 * time.Minute, kills: 100, powerCuts: 20, stream: 30 * time.Minute, fullSize: 10 * time.Minute, boardKills: 200, bootCuts: []int64{1, 25, 50, 75, 85, 90, 95}, seed: e.seed}
+		e = effort{long: true, soak: time.Hour, play: 30 * time.Second, quiet: 10 * time.Minute, kills: 100, powerCuts: 20, stream: 30 * time.Minute, clock: 30 * time.Minute, fullSize: 10 * time.Minute, boardKills: 200, bootCuts: []int64{1, 25, 50, 75, 85, 90, 95}, seed: e.seed}
 	}
 	if text := os.Getenv("SOAK"); text != "" {
 		d, err := time.ParseDuration(text)

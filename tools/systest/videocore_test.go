@@ -43,7 +43,7 @@ const (
 // runs outside the board.
 func testVideoCore(t *testing.T, p product, e effort) {
 	emulator := buildQEMU(t)
-	p.flags = []string{"-extra", probePackage + "," + meddlerPackage}
+	p.flags = []string{"-extra", clockPackage + "," + probePackage + "," + meddlerPackage}
 	p.image = qemu.Disk(filepath.Join(t.TempDir(), "board.img"))
 	p.make(t)
 	t.Run("bulk transfers", func(t *testing.T) { testBulkTransfers(t, p, emulator) })
@@ -51,6 +51,7 @@ func testVideoCore(t *testing.T, p product, e effort) {
 	b.start(t)
 	t.Run("vcinfo", func(t *testing.T) { testInfo(t, b) })
 	t.Run("streams", func(t *testing.T) { testBoardStreams(t, b, e) })
+	t.Run("clock", func(t *testing.T) { testClock(t, b, e.clock) })
 	t.Run("kills", func(t *testing.T) { testBoardKills(t, b, e.boardKills) })
 	t.Run("faults", func(t *testing.T) { testFaults(t, b) })
 	b.checkConsole(t)

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/camkrazy/camkrazy/tools/frigate"
+)
+
+// TestFrigate records both streams with both of Frigate's presets at once: for 32 s, or for half an hour with LONG=1.
+func TestFrigate(t *testing.T) {
+	judge(t, "ffmpeg")
+	length := 32 * time.Second
+	if long := os.Getenv("LONG"); long != "" && long != "0" {
+		length = 30 * time.Minute
+	}
+	d := startDaemon(t, `camera: {resolution: 640x480, framerate: 15}
+streams:
+  hqstream: {resolution: 640x480, framerate: 15}
+  lqstream: {resolution: 320x240, framerate: 5}
+`)
+	recordings := make(map[string]*frigate.Recording)
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	for _, stream := range []string{"hqstream", "lqstream"} {
+		for _, preset := range frigate.Presets {
+			dir := t.TempDir()
+			all.Go(func() {
+				r, err := frigate.Record(t.Context(), preset, d.rtsp+"/"+stream, dir, length)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				recordings[stream+" with "+preset.Name] = r
+			})
+		}
+	}
+	all.Wait()
+	const gop, slack = time.Second, 300 * time.Millisecond // pictures of a busy machine arrive late
+	for name, r := range recordings {
+		t.Logf("%s: %v", name, r.Segments)
+		if err := r.Check(int(length/frigate.SegmentTime)-1, gop, slack); err != nil {
+			t.Errorf("%s: %v\n%s", name, err, r.Log)
+		}
+	}
+}

@@ -1,0 +1,56 @@
+package systest
+
+import (
+	"regexp"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/camkrazy/camkrazy/tools/frigate"
+)
+
+const (
+	clockPackage = "github.com/camkrazy/camkrazy/tools/systest/clockstep"
+	clockPath    = "/user/clockstep"
+)
+
+// testClock records both feeds as Frigate does, with both presets, while the board's clock goes an hour on and back.
+func testClock(t *testing.T, b *videoCoreBoard, length time.Duration) {
+	recordings := make(map[string]*frigate.Recording)
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	for _, f := range feeds {
+		for _, preset := range frigate.Presets {
+			dir := t.TempDir()
+			all.Go(func() {
+				r, err := frigate.Record(t.Context(), preset, b.url(f), dir, length)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				recordings[f.name+" with "+preset.Name] = r
+			})
+		}
+	}
+	for _, step := range []string{"1h0m0s", "-1h0m0s"} {
+		select {
+		case <-time.After(length / 3):
+		case <-t.Context().Done():
+		}
+		t.Log(b.runOnce(t, clockPath, regexp.MustCompile(`clock went `+step)))
+	}
+	all.Wait()
+	for name, r := range recordings {
+		t.Logf("%s: %d segments, %v", name, len(r.Segments), r.Segments[:min(len(r.Segments), 6)])
+		// The emulated CPU is late now and then, which the first preset takes for the pictures' time.
+		const gop, slack = time.Second, 500 * time.Millisecond
+		if err := r.Check(int(length/frigate.SegmentTime)-1, gop, slack); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if st := b.status(t); !st.Healthy || st.Streams["hqstream"].ReaderDrops != 0 {
+		t.Errorf("after the steps: %+v", st)
+	}
+}
