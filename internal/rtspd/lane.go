@@ -16,6 +16,10 @@ const (
 	// times the CPU time.
 	gather = 16 << 10
 
+	// apart is the least time between two pictures, for those that come from a queue: a recorder that takes the time of
+	// arrival for a picture's time, as Frigate's usual preset does, would else give two of them the same.
+	apart = time.Millisecond
+
 	// maxLate is how far a viewer may be behind the camera. One that is further gets no more of what is waiting for it,
 	// but goes on at the next IDR picture.
 	maxLate = 2 * time.Second
@@ -67,6 +71,7 @@ type lane struct {
 	credit   int // bytes that the viewer may send; for Read alone, as the next two
 	credited time.Time
 	heard    bool // it has sent something
+	inbound  greeting
 
 	lost atomic.Pointer[uint32] // RTP timestamp of the newest picture for which the queue had no room; nil if none
 
@@ -74,11 +79,12 @@ type lane struct {
 	stream   *stream // that the viewer plays; nil if that is not known, as in a tunnel
 	buf      []byte
 	skipping bool
-	known    bool   // the next two mean something
-	next     uint16 // expected sequence number
-	time     uint32 // of the newest packet
-	open     bool   // the last packet of the picture has not been written yet
-	left     uint16 // how many sequence numbers have been left out
+	known    bool      // the next two mean something
+	next     uint16    // expected sequence number
+	time     uint32    // of the newest packet
+	wrote    time.Time // end of the last picture
+	open     bool      // the last packet of the picture has not been written yet
+	left     uint16    // how many sequence numbers have been left out
 }
 
 func newLane(conn net.Conn) *lane {
@@ -88,6 +94,9 @@ func newLane(conn net.Conn) *lane {
 
 // Read implements net.Conn. It fails when the viewer has sent too much.
 func (l *lane) Read(p []byte) (int, error) {
+	if n := l.inbound.rest(p); n > 0 {
+		return n, nil
+	}
 	n, err := l.Conn.Read(p)
 	now := time.Now()
 	earned := int(min(now.Sub(l.credited), time.Minute).Milliseconds()) * inboundRate / 1000
@@ -102,7 +111,7 @@ func (l *lane) Read(p []byte) (int, error) {
 		time.Sleep(tunnelPause)
 	}
 	l.heard = true
-	return n, err
+	return l.inbound.cut(p[:n]), err
 }
 
 // begin is called before the first packet of a session that plays st.
@@ -122,7 +131,11 @@ func (l *lane) Write(p []byte) (int, error) {
 		if err := l.flush(); err != nil {
 			return 0, err
 		}
-		return l.Conn.Write(p)
+		n, err := l.Conn.Write(p)
+		if bytes.HasPrefix(p, []byte(upgrading)) {
+			return len(p), nil // see greeting; the next read fails as well
+		}
+		return n, err
 	}
 	passes, err := l.passes(p)
 	if err != nil {
@@ -145,7 +158,10 @@ func (l *lane) Write(p []byte) (int, error) {
 	if l.open {
 		return len(p), nil
 	}
-	return len(p), l.flush()
+	time.Sleep(apart - time.Since(l.wrote))
+	err = l.flush()
+	l.wrote = time.Now()
+	return len(p), err
 }
 
 // flush writes what has been gathered. The caller holds mu.
