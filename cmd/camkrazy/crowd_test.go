@@ -81,6 +81,23 @@ func TestCrowd(t *testing.T) {
 	}
 }
 
+// TestLiveOverHTTP has ffmpeg decode the live views: all frames are there, and the first comes at once, though the streams
+// have a key frame of their own only each half minute.
+func TestLiveOverHTTP(t *testing.T) {
+	judge(t, "ffmpeg")
+	d := startDaemon(t, "streams:\n  hqstream: {keyframe_interval: 30s}\n  lqstream: {resolution: 640x480, framerate: 5, keyframe_interval: 30s}\n")
+	for _, tt := range []struct {
+		stream string
+		step   int
+	}{{"hqstream", 1}, {"lqstream", 6}} {
+		drops := d.drops()
+		missing, err := decode(t.Context(), []string{"-i", d.web + "/live/" + tt.stream + ".mp4"}, tt.step, 3*time.Second)
+		if lost := d.drops() - drops; err != nil || missing > lost {
+			t.Errorf("%s: %d frames are missing, of which the sensor dropped %d: %v", tt.stream, missing, lost, err)
+		}
+	}
+}
+
 // poll asks for the snapshot five times a second, until ctx is done.
 func poll(ctx context.Context, web string, number int) error {
 	client := http.Client{Timeout: 5 * time.Second}
@@ -148,10 +165,17 @@ func watchLive(ctx context.Context, url string) error {
 // readRTSP has ffmpeg decode a stream for some time, and returns how many frames are missing between the first and the
 // last. The frames are step apart.
 func readRTSP(ctx context.Context, url string, step int, length time.Duration) (missing int, err error) {
+	return decode(ctx, []string{"-rtsp_transport", "tcp", "-i", url}, step, length)
+}
+
+// decode is readRTSP for any input of ffmpeg.
+func decode(ctx context.Context, input []string, step int, length time.Duration) (missing int, err error) {
 	const width, height = 640, 16 // the row with the stamp, in the size that it has in a picture of 640x480
-	cmd := exec.CommandContext(ctx, "ffmpeg", "-v", "error", "-threads", "1", "-rtsp_transport", "tcp", "-i", url,
-		"-t", strconv.FormatFloat(length.Seconds(), 'f', -1, 64), "-fps_mode", "passthrough",
+	url := input[len(input)-1]
+	arguments := append([]string{"-v", "error", "-threads", "1"}, input...)
+	arguments = append(arguments, "-t", strconv.FormatFloat(length.Seconds(), 'f', -1, 64), "-fps_mode", "passthrough",
 		"-vf", fmt.Sprintf("crop=iw:ih/30:0:0,scale=%d:%d", width, height), "-f", "rawvideo", "-pix_fmt", "gray", "-")
+	cmd := exec.CommandContext(ctx, "ffmpeg", arguments...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

@@ -62,7 +62,7 @@ func TestHostile(t *testing.T) {
 		t.Error(err)
 	}
 	if lost := d.drops() - drops; missing > lost {
-		t.Errorf("the reader misses %d frames, of which the sensor dropped %d", missing, lost)
+		t.Errorf("the reader misses %d frames, of which the sensor dropped %d; the stream is %+v", missing, lost, d.status().Streams["lqstream"])
 	}
 	d.waitFor("the strangers' connections to be gone", func() bool {
 		var text []byte
