@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -121,10 +122,11 @@ func (p *jsonParser) array(n *node, depth int) {
 	p.next()
 }
 
-// plainNumber writes a number without an exponent, as programs may send it but people do not write it.
+// plainNumber writes a number without an exponent and without a fraction of zeroes, which programs send and people do
+// not write: to JSON 60, 60.0 and 6e1 are the same.
 func plainNumber(n json.Number) string {
 	v, err := n.Float64()
-	if err != nil || isDecimal(n.String()) {
+	if err != nil || isDecimal(n.String()) && !strings.Contains(n.String(), ".") {
 		return n.String()
 	}
 	return strconv.FormatFloat(v, 'f', -1, 64)

@@ -21,6 +21,7 @@ func TestPatch(t *testing.T) {
 		{`{}`, func(*config.Camera) {}},
 		{` { "brightness" : 60 , "hflip" : true } `, func(c *config.Camera) { c.Brightness, c.HFlip = 60, true }},
 		{`{"contrast": 1e1, "saturation": -2.5e1}`, func(c *config.Camera) { c.Contrast, c.Saturation = 10, -25 }},
+		{`{"brightness": 60.0, "rotation": 90.0, "iso": 1.6e3}`, func(c *config.Camera) { c.Brightness, c.Rotation, c.ISO = 60, 90, 1600 }},
 		{`{"zoom": [0.25, 1e-7, 0.5, 0.75]}`, func(c *config.Camera) { c.Zoom = [4]float64{0.25, 1e-7, 0.5, 0.75} }},
 		{`{"shutter_speed": 33334}`, func(c *config.Camera) { c.ShutterSpeed = 33334 * time.Microsecond }},
 		{`{"color_effects": [0, 255]}`, func(c *config.Camera) { c.ColorEffects = &[2]int{0, 255} }},
