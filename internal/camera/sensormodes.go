@@ -128,7 +128,8 @@ func (m sensorModel) plan(cfg Config) SensorPlan {
 	} else {
 		p.Mode = m.choose(cfg)
 	}
-	if top := p.Mode.top(cfg); cfg.FrameRate > top {
+	// The exposure may change while the camera runs, and be kept: a start does not fail for it.
+	if top := max(p.Mode.MaxRate, p.Mode.LockedRate); cfg.FrameRate > top {
 		p.Mode = SensorMode{}
 		if cfg.SensorMode == 0 {
 			return fail("camera.framerate: the sensor does not do %.4g frames/s at %dx%d: no mode of the %s goes beyond %.4g",
@@ -235,6 +236,9 @@ func (mode SensorMode) unusual(cfg Config) []string {
 	}
 	if mode.below(cfg.FrameRate) {
 		warn("%.4g frames/s is below its range, which begins at %.4g", cfg.FrameRate, mode.MinRate)
+	}
+	if cfg.FrameRate > mode.top(cfg) {
+		warn("beyond %.4g frames/s it needs exposure_mode: off", mode.MaxRate)
 	}
 	if mode.enlarged(cfg) {
 		warn("its %dx%d pixels are enlarged to %dx%d", mode.Width, mode.Height, cfg.Width, cfg.Height)

@@ -89,7 +89,7 @@ func TestFormats(t *testing.T) {
 		{"camera I420", "ril.camera", mmal.PortOutput, 1, raw(mmal.EncodingI420, 640, 480, 30), mmal.Success},
 		{"camera H264", "ril.camera", mmal.PortOutput, 1, raw(mmal.EncodingH264, 640, 480, 30), mmal.EInval},
 		{"camera at 90", "ril.camera", mmal.PortOutput, 1, opaque(640, 480, 90), mmal.Success},
-		{"camera too fast", "ril.camera", mmal.PortOutput, 1, opaque(640, 480, 91), mmal.EInval},
+		{"camera too fast", "ril.camera", mmal.PortOutput, 1, opaque(640, 480, 201), mmal.EInval},
 		{"camera above its config", "ril.camera", mmal.PortOutput, 1, opaque(1920, 1232, 30), mmal.EInval},
 		{"camera width unaligned", "ril.camera", mmal.PortOutput, 1, wide(good, 1640, 1232), mmal.EInval},
 		{"camera height unaligned", "ril.camera", mmal.PortOutput, 1, wide(opaque(1640, 1230, 30), 1664, 1230), mmal.EInval},
