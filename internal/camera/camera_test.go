@@ -310,6 +310,28 @@ func TestTakeStill(t *testing.T) {
 	})
 }
 
+// TestNoCameraCure holds that what to do fits what was found.
+func TestNoCameraCure(t *testing.T) {
+	for number, tt := range []struct {
+		emu  vcemu.Config
+		want string
+	}{
+		{vcemu.Config{NoCamera: true}, "no camera found: take the power off and check the ribbon cable"},
+		{vcemu.Config{}, "no camera found at camera.number: 1, for the firmware sees 1, counted from 0: write camera.number: 0; or"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			cfg := testConfig()
+			cfg.Number = number
+			r := start(t, cfg, tt.emu)
+			time.Sleep(time.Second)
+			if err := r.camera.Status().LastError; err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+			r.end(t)
+		})
+	}
+}
+
 func TestNoCamera(t *testing.T) {
 	tests := []struct {
 		name string

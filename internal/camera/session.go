@@ -87,7 +87,7 @@ func (s *session) findSensor(ctx context.Context) error {
 		return err
 	}
 	if s.cfg.Number >= len(list.Cameras) {
-		return fmt.Errorf("camera.number is %d, and the firmware sees %d: %w", s.cfg.Number, len(list.Cameras), ErrNoCamera)
+		return noCamera(s.cfg.Number, len(list.Cameras))
 	}
 	s.sensorInfo = list.Cameras[s.cfg.Number]
 	known, err := checkSensor(s.sensorInfo.Name)

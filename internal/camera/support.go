@@ -12,8 +12,7 @@ import (
 // camera; of the others it asks again and again, for they may pass by themselves.
 var (
 	// ErrNoCamera says that the firmware found no sensor at the place asked for.
-	ErrNoCamera = errors.New("no camera found: take the power off and check the ribbon cable at both ends; of a Camera Module 3 " +
-		"or a Global Shutter camera this firmware sees nothing, use a Camera Module 1, 2 or HQ")
+	ErrNoCamera = errors.New("no camera found")
 
 	// ErrNoSupport says that the firmware that booted has no camera in it.
 	ErrNoSupport = errors.New("the firmware that booted has no camera support: config.txt needs start_x=1 and gpu_mem=256")
@@ -34,6 +33,17 @@ var (
 	ErrMemory = errors.New("the GPU has too little memory for this configuration: write a larger gpu_mem in config.txt (--check says " +
 		"how much is needed), or lower camera.resolution")
 )
+
+// noCamera says what to do where there is no camera of a number, though there may be others.
+func noCamera(number, found int) error {
+	const check = "take the power off and check the ribbon cable at both ends"
+	if found > 0 {
+		return fmt.Errorf("%w at camera.number: %d, for the firmware sees %d, counted from 0: write camera.number: 0; or %s of the other",
+			ErrNoCamera, number, found, check)
+	}
+	return fmt.Errorf("%w: %s; of a Camera Module 3 or a Global Shutter camera this firmware sees nothing, use a Camera Module 1, 2 or HQ",
+		ErrNoCamera, check)
+}
 
 // checkSensor refuses sensors that this firmware can name and not drive. known says whether there is documentation of the
 // sensor's modes.
