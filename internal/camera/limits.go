@@ -14,9 +14,10 @@ const (
 	// The encoder's rate control gives up, and with it the encoder, when a bitrate is too low for the scene. The firmware's
 	// engineers say that it begins below about 1 Mbit/s and that 100 kbit/s is certain to lead to it
 	// (raspberrypi/rpicam-apps#664, #682); 820x616 at 500 kbit/s has been seen to lock up when the lens was covered and
-	// uncovered (bluenviron/mediamtx#5381: 8 bits a macroblock at 30 frames/s), 700 kbit/s to run for long (#2579).
+	// uncovered (bluenviron/mediamtx#5381: 8 bits a macroblock at 30 frames/s), 1920x1080 at 700 kbit/s not to (#2579:
+	// 2.9 bits), so that what is refused has to stay below that.
 	// Both limits are for the stream as a whole, in bit/s, and for a macroblock, in bits.
-	lockupRate, lockupBits = 128_000, 3
+	lockupRate, lockupBits = 128_000, 2
 	steadyRate, steadyBits = 700_000, 8
 
 	// leastMemory is the gpu_mem in MiB below which firmware with camera support does not boot, usualMemory what the
@@ -114,7 +115,7 @@ func (sp StreamPlan) quality() string {
 	if sp.Bitrate == 0 {
 		return fmt.Sprintf("constant qp %d", sp.QP)
 	}
-	return fmt.Sprintf("%.4g kbit/s", float64(sp.Bitrate)/1000)
+	return fmt.Sprintf("%.5g kbit/s", float64(sp.Bitrate)/1000)
 }
 
 // OnBoard is the plan on a board whose gpu_mem is that many MiB.

@@ -30,10 +30,11 @@ func TestLimits(t *testing.T) {
 		{"certain to lock up", stream(640, 480, 30, 100_000),
 			"streams.s.bitrate: 100000 is too little for 640x480 at 30 frames/s: below 128000 the encoder is certain to lock up when the scene changes; write 700000, or qp: 30 in the place of a bitrate", "", "4"},
 		{"the same at any rate", stream(640, 480, 5, 100_000), "below 128000", "", "4"},
-		{"certain for its size", stream(1920, 1080, 30, 500_000), "below 735000 the encoder is certain to lock up when the scene changes; write 1959000", "", "4"},
+		{"certain for its size", stream(1920, 1080, 30, 450_000), "below 490000 the encoder is certain to lock up when the scene changes; write 1959000", "", "4"},
 		{"seen to lock up", stream(820, 616, 30, 500_000), "",
 			"streams.s.bitrate: 500000 is little for 820x616 at 30 frames/s: the encoder has been seen to lock up below 700000", "4"},
 		{"just enough", stream(820, 616, 30, 700_000), "", "", "4"},
+		{"seen to run", stream(1920, 1080, 30, 700_000), "", "below 1959000", "4"},
 		{"little for its size", stream(1920, 1080, 30, 1_000_000), "", "below 1959000", "4"},
 		{"constant quality has no floor", stream(640, 480, 30, 0, func(s *StreamConfig) { s.QP = 30 }), "", "", "4"},
 		{"highest", stream(1280, 720, 30, 25_000_000), "", "", "4"},
@@ -62,6 +63,15 @@ func TestLimits(t *testing.T) {
 				t.Errorf("level %s, want %s", got, tt.level)
 			}
 		})
+	}
+}
+
+// TestQuality holds how a plan writes a stream's bitrate.
+func TestQuality(t *testing.T) {
+	for bitrate, want := range map[int]string{25_000_000: "25000 kbit/s", 1_234_500: "1234.5 kbit/s", 700_000: "700 kbit/s", 0: "constant qp 30"} {
+		if got := (StreamPlan{Bitrate: bitrate, QP: 30}).quality(); got != want {
+			t.Errorf("%d: got %q, want %q", bitrate, got, want)
+		}
 	}
 }
 

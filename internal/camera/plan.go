@@ -80,7 +80,7 @@ func newPlan(cfg Config, slower bool) Plan {
 	}
 	if p.MBRate > encoderBudget {
 		p.Warnings = append(p.Warnings, fmt.Sprintf(
-			"all streams together need %d macroblocks/s, %.0f %% more than the encoder's %d: lower a resolution or a frame rate%s",
+			"all streams together need %d macroblocks/s, %.1f %% more than the encoder's %d: lower a resolution or a frame rate%s",
 			p.MBRate, 100*float64(p.MBRate-encoderBudget)/encoderBudget, encoderBudget, p.suggest(cfg, slower)))
 	}
 	for _, m := range sensorModels() {
