@@ -291,6 +291,7 @@ func controlCases(h headers) []controlCase {
 		{key: "awb_gains", steps: []controlStep{
 			{`{"awb_mode": "off", "awb_gains": [8, 8]}`, append(one("AWB_MODE", "value", 0), gains(8<<16, 8<<16)...)},
 			{`{"awb_gains": [0.00001, 1.5]}`, gains(1, 98304)},
+			{`{"awb_gains": [1e-9, 1.5]}`, nil}, // the same: the firmware has no gain of 0
 			{`{"awb_mode": "auto"}`, one("AWB_MODE", "value", 1)},
 		}, illegal: `{"awb_mode": "off", "awb_gains": [8.01, 1]}`, refused: "awb_gains[0]"},
 		choiceCase(h, byKey["drc_strength"], "DYNAMIC_RANGE_COMPRESSION", "strength", "MMAL_PARAMETER_DRC_STRENGTH_", nil),

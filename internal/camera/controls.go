@@ -111,8 +111,13 @@ func percent(id mmal.ParameterID, v int) mmal.Parameter {
 	return &mmal.Ratio{ID: id, Value: mmal.Rational{Num: int32(v), Den: 100}}
 }
 
+// gain does not let one round to 0, which is none.
 func gain(v float64) mmal.Rational {
-	return mmal.Rational{Num: int32(math.Round(v * 65536)), Den: 65536}
+	g := mmal.Rational{Num: int32(math.Round(v * 65536)), Den: 65536}
+	if v > 0 {
+		g.Num = max(g.Num, 1)
+	}
+	return g
 }
 
 func colourEffect(uv *[2]int) mmal.Parameter {
