@@ -109,7 +109,7 @@ func (b *branch) createComponents(ctx context.Context, s *session) (err error) {
 		return err
 	}
 	b.workers = append(b.workers, b.encoder)
-	b.vitals.built(s.plan.stream(b.cfg.Name), s.cfg.Controls.ShutterSpeed)
+	b.vitals.built(s.plan.stream(b.cfg.Name), &s.controls.shutter)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.asked = [2]*mmal.Port{b.encoder.Outputs[0], b.encoder.Control}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/camkrazy/camkrazy/internal/mmal"
@@ -37,10 +38,14 @@ type controls struct {
 	sent    []setting
 	text    *annotator
 	log     *slog.Logger
+	// shutter is the longest time, in nanoseconds, that a picture may take because of its exposure; whoever wants may read it.
+	shutter atomic.Int64
 }
 
 func newControls(c Controls, log *slog.Logger) *controls {
-	return &controls{lock: make(chan struct{}, 1), wanted: c, text: &annotator{log: log}, log: log}
+	l := &controls{lock: make(chan struct{}, 1), wanted: c, text: &annotator{log: log}, log: log}
+	l.shutter.Store(int64(c.ShutterSpeed))
+	return l
 }
 
 func (l *controls) acquire(ctx context.Context) error {
@@ -98,6 +103,8 @@ func (l *controls) set(ctx context.Context, c Controls) error {
 		return fmt.Errorf("set controls: %w", err)
 	}
 	defer l.release()
+	l.shutter.Store(int64(max(l.wanted.ShutterSpeed, c.ShutterSpeed)))
+	defer func() { l.shutter.Store(int64(l.wanted.ShutterSpeed)) }()
 	if l.session == nil {
 		_, err := (&session{}).settings(c)
 		if err == nil {

@@ -5,11 +5,13 @@ import (
 	"image"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/camkrazy/camkrazy/internal/camera"
+	"github.com/camkrazy/camkrazy/internal/mmal"
 	"github.com/camkrazy/camkrazy/internal/vcemu"
 	"github.com/camkrazy/camkrazy/internal/vcemu/scene"
 )
@@ -266,4 +268,37 @@ func TestStillWorld(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestLongExposure has no picture come for as long as three exposures take, which the pictures have been set to meanwhile:
+// that is no trouble.
+func TestLongExposure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// The emulated sensor keeps its rate: what makes the pictures rare is what is between.
+		var slow atomic.Bool
+		between := &tamper{received: func(h mmal.Header, msg []byte) bool {
+			var m mmal.BufferMessage
+			if !slow.Load() || h.ID != mmal.BufferToHost || mmal.Decode(msg, &m) != nil || m.Length == 0 {
+				return true
+			}
+			return false
+		}}
+		cfg := testConfig()
+		cfg.Snapshot.Interval = 0
+		r := startTampered(t, cfg, vcemu.Config{}, between)
+		time.Sleep(2 * time.Second)
+		controls := cfg.Controls
+		controls.ShutterSpeed = 6 * time.Second
+		if err := r.camera.SetControls(t.Context(), controls); err != nil {
+			t.Fatal(err)
+		}
+		slow.Store(true)
+		time.Sleep(18 * time.Second)
+		st := r.camera.Status()
+		r.stop()
+		<-r.ended
+		if st.LastError != nil {
+			t.Errorf("trouble: %v", st.LastError)
+		}
+	})
 }

@@ -3,6 +3,7 @@ package camera
 import (
 	"bytes"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -34,6 +35,7 @@ type vitals struct {
 	mu        sync.Mutex
 	made      time.Time     // the encoder
 	planned   time.Duration // from one picture to the next
+	shutter   *atomic.Int64 // nanoseconds that a picture is exposed, where that is longer
 	step      time.Duration // from the picture before the last to the last
 	lastFrame time.Time     // out of the encoder; zero if there was none ever
 	taken     time.Time     // that the sink was through with a picture
@@ -44,11 +46,11 @@ type vitals struct {
 }
 
 // built says that a new encoder is there for a stream that was planned so.
-func (v *vitals) built(plan StreamPlan, shutter time.Duration) {
+func (v *vitals) built(plan StreamPlan, shutter *atomic.Int64) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.made, v.step, v.still, v.content = time.Now(), 0, time.Time{}, Moving
-	v.planned = max(time.Duration(float64(time.Second)/plan.FrameRate), shutter)
+	v.planned, v.shutter = time.Duration(float64(time.Second)/plan.FrameRate), shutter
 }
 
 // frame says that a picture came, so many microseconds after the one before, the run-th that is the same.
@@ -69,7 +71,12 @@ func (v *vitals) frame(step int64, run int) {
 }
 
 // period is how long a picture takes. The caller holds mu.
-func (v *vitals) period() time.Duration { return max(v.planned, v.step) }
+func (v *vitals) period() time.Duration {
+	if v.shutter == nil {
+		return v.planned // nothing has been built yet
+	}
+	return max(v.planned, v.step, time.Duration(v.shutter.Load()))
+}
 
 // patience is how long a slow stream may give no picture. The caller holds mu.
 func (v *vitals) patience() time.Duration { return time.Duration(quietFrames * float64(v.period())) }
