@@ -48,6 +48,7 @@ type daemon struct {
 	args []string
 	cmd  *exec.Cmd
 	rtsp string // rtsp://host:port
+	tls  string // rtsps://host:port
 	web  string // http://host:port
 	log  *syncBuffer
 	done chan error
@@ -78,7 +79,7 @@ func (b *syncBuffer) String() string {
 func startDaemon(t *testing.T, config string, args ...string) *daemon {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "camera.yaml")
-	config += fmt.Sprintf("\nrtsp: {listen: \"%s\"}\nhttp: {listen: \"%s\"}\n", freeAddress(t), freeAddress(t))
+	config += fmt.Sprintf("\nrtsp: {listen: \"%s\", tls_listen: \"%s\"}\nhttp: {listen: \"%s\"}\n", freeAddress(t), freeAddress(t), freeAddress(t))
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -130,10 +131,12 @@ func freeAddress(t *testing.T) string {
 // readURLs learns from what the daemon prints where it listens.
 func (d *daemon) readURLs(stdout io.Reader) {
 	d.t.Helper()
-	url := regexp.MustCompile(`(rtsp|http)://[0-9.:]+`)
+	url := regexp.MustCompile(`(rtsps?|http)://[0-9.:]+`)
 	lines := bufio.NewScanner(stdout)
 	for d.web == "" && lines.Scan() {
 		switch found := url.FindString(lines.Text()); {
+		case strings.HasPrefix(found, "rtsps"):
+			d.tls = found
 		case strings.HasPrefix(found, "rtsp"):
 			d.rtsp = found
 		case strings.HasPrefix(found, "http"):

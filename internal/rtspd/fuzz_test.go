@@ -79,6 +79,7 @@ func FuzzRequests(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
+		s.guests = newGuests(time.Second)
 		if err := s.Listen(); err != nil {
 			f.Fatal(err)
 		}
