@@ -42,7 +42,7 @@ streams:
 	all.Wait()
 	const gop, slack = time.Second, 300 * time.Millisecond // pictures of a busy machine arrive late
 	for name, r := range recordings {
-		t.Logf("%s: %v", name, r.Segments)
+		t.Logf("%s: %v, %d pictures together with another one", name, r.Segments, r.Together)
 		if err := r.Check(int(length/frigate.SegmentTime)-1, gop, slack); err != nil {
 			t.Errorf("%s: %v\n%s", name, err, r.Log)
 		}

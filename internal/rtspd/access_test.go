@@ -308,3 +308,24 @@ func TestTunnels(t *testing.T) {
 		})
 	}
 }
+
+// TestSamePortsAgain has a player over UDP end without a word, and come again with the same ports at once.
+func TestSamePortsAgain(t *testing.T) {
+	s := run(t, Config{})
+	s.Sink("hqstream")(tiny(t)[0])
+	for range 3 {
+		c := dial(t, s)
+		res := c.do(base.Setup, url(t, s, "/hqstream/trackID=0"), "Transport", "RTP/AVP;unicast;client_port=40000-40001")
+		if res.StatusCode != 200 {
+			t.Fatalf("SETUP: got %d %s", res.StatusCode, res.StatusMessage)
+		}
+		session, _, _ := strings.Cut(res.Header["Session"][0], ";")
+		if res := c.do(base.Play, url(t, s, "/hqstream"), "Session", session); res.StatusCode != 200 {
+			t.Fatalf("PLAY: got %d %s", res.StatusCode, res.StatusMessage)
+		}
+		c.net.Close()
+	}
+	if got := s.Stats("hqstream").Readers; got != 1 {
+		t.Errorf("readers: got %d, want 1", got)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -149,10 +150,28 @@ func (h *handler) OnSetup(ctx *gortsplib.ServerHandlerOnSetupCtx) (
 		}, nil, nil
 	case out == nil:
 		return unavailable(), nil, nil
-	case !h.s.viewers.seat(ctx.Session, st, c.remote):
+	}
+	ports := c.udpPorts(ctx.Request.Header)
+	h.s.viewers.replace(h.ctx, ctx.Session, ports)
+	if !h.s.viewers.seat(ctx.Session, st, c.remote, ports) {
 		return h.full(st, c.remote), nil, nil
 	}
 	return ok(), out, nil
+}
+
+// udpPorts is where a SETUP wants RTP to be sent by unicast; invalid if it does not.
+func (c *caller) udpPorts(h base.Header) netip.AddrPort {
+	var offered headers.Transports
+	from, err := netip.ParseAddrPort(c.remote)
+	if err != nil || offered.Unmarshal(h["Transport"]) != nil {
+		return netip.AddrPort{}
+	}
+	for _, t := range offered {
+		if t.ClientPorts != nil && t.Protocol == headers.TransportProtocolUDP {
+			return netip.AddrPortFrom(from.Addr(), uint16(t.ClientPorts[0]))
+		}
+	}
+	return netip.AddrPort{}
 }
 
 // full refuses a viewer for whom there is no place.

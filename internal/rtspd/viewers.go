@@ -1,6 +1,8 @@
 package rtspd
 
 import (
+	"context"
+	"net/netip"
 	"sync"
 
 	"github.com/bluenviron/gortsplib/v5"
@@ -22,6 +24,9 @@ type viewer struct {
 	played  bool  // it plays or did before
 	lane    *lane // that can leave out pictures; nil if there is none
 	dropped bool  // it was too slow and is being closed
+
+	ports netip.AddrPort // of its RTP over UDP; invalid for other ways
+	gone  chan struct{}  // closed when the session is
 }
 
 func newViewers(limit int) *viewers {
@@ -29,7 +34,7 @@ func newViewers(limit int) *viewers {
 }
 
 // seat has a place for a session that is set up for st; false if all places are taken.
-func (v *viewers) seat(s *gortsplib.ServerSession, st *stream, remote string) bool {
+func (v *viewers) seat(s *gortsplib.ServerSession, st *stream, remote string, ports netip.AddrPort) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.sessions[s] != nil {
@@ -38,8 +43,29 @@ func (v *viewers) seat(s *gortsplib.ServerSession, st *stream, remote string) bo
 	if len(v.sessions) >= v.limit {
 		return false
 	}
-	v.sessions[s] = &viewer{stream: st, remote: remote}
+	v.sessions[s] = &viewer{stream: st, remote: remote, ports: ports, gone: make(chan struct{})}
 	return true
+}
+
+// replace ends another session that is sent to the same UDP ports, and returns when it is gone, which takes a moment, or
+// ctx is done. Its player has ended without a word, for the ports are another one's now.
+func (v *viewers) replace(ctx context.Context, s *gortsplib.ServerSession, ports netip.AddrPort) {
+	v.mu.Lock()
+	var gone <-chan struct{}
+	for other, r := range v.sessions {
+		if other != s && ports.IsValid() && r.ports == ports {
+			other.Close()
+			gone = r.gone
+		}
+	}
+	v.mu.Unlock()
+	if gone == nil {
+		return
+	}
+	select {
+	case <-gone:
+	case <-ctx.Done():
+	}
 }
 
 // play notes that a session plays; false if it did already.
@@ -101,6 +127,9 @@ func (v *viewers) remove(s *gortsplib.ServerSession) *viewer {
 	defer v.mu.Unlock()
 	r := v.sessions[s]
 	delete(v.sessions, s)
+	if r != nil {
+		close(r.gone)
+	}
 	if r == nil || !r.played {
 		return nil
 	}

@@ -20,6 +20,7 @@ func TestCheck(t *testing.T) {
 			Segments: []time.Duration{10 * time.Second, 10 * time.Second},
 			Log:      "[segment] Non-monotonic DTS; previous: 900, current: 890\n",
 		}, "Non-monotonic"},
+		{"in a bunch", Recording{Segments: []time.Duration{10 * time.Second, 10 * time.Second}, Together: 5}, "5 pictures came together"},
 		{"without time", Recording{
 			Segments: []time.Duration{10 * time.Second, 10 * time.Second}, Log: "[mp4] Timestamps are unset in a packet\n",
 		}, "unset"},
@@ -31,5 +32,17 @@ func TestCheck(t *testing.T) {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}
 		})
+	}
+}
+
+func TestLeaveOutTogether(t *testing.T) {
+	const other = "[mp4] another warning\n"
+	const backwards = "[segment @ 0x1] Non-monotonous DTS in output stream 0:0; previous: 139653, current: 134000; changing to 139654.\n"
+	r := Recording{Log: other +
+		"[segment @ 0x1] Non-monotonous DTS in output stream 0:0; previous: 139652, current: 139652; changing to 139653.\n" +
+		"[segment @ 0x1] Non-monotonic DTS; previous: 139653, current: 139652; changing to 139654.\n" + backwards}
+	r.leaveOutTogether()
+	if r.Together != 2 || r.Log != other+backwards {
+		t.Errorf("counted %d, and left:\n%s", r.Together, r.Log)
 	}
 }

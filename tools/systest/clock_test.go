@@ -43,7 +43,7 @@ func testClock(t *testing.T, b *videoCoreBoard, length time.Duration) {
 	}
 	all.Wait()
 	for name, r := range recordings {
-		t.Logf("%s: %d segments, %v", name, len(r.Segments), r.Segments[:min(len(r.Segments), 6)])
+		t.Logf("%s: %d segments, %v, %d pictures together with another one", name, len(r.Segments), r.Segments[:min(len(r.Segments), 6)], r.Together)
 		// The emulated CPU is late now and then, which the first preset takes for the pictures' time.
 		const gop, slack = time.Second, 500 * time.Millisecond
 		if err := r.Check(int(length/frigate.SegmentTime)-1, gop, slack); err != nil {
