@@ -140,15 +140,25 @@ func (c *Camera) goesOn() {
 	c.turn = time.Now()
 }
 
-// watchPeriod is how often the streams are looked at.
-const watchPeriod = 250 * time.Millisecond
+const (
+	// watchPeriod is how often the streams are looked at.
+	watchPeriod = 250 * time.Millisecond
+	// standstill is how late a look may be. If it is later this process was not let run, and its streams neither.
+	standstill = 750 * time.Millisecond
+)
 
 // watch sees to it that all streams give pictures. What it cannot mend alone is its error.
 func (c *Camera) watch(ctx context.Context, s *session) error {
 	var j judge
 	defer j.wait()
-	for sleep(ctx, watchPeriod) {
+	for last := time.Now(); sleep(ctx, watchPeriod); last = time.Now() {
 		c.goesOn()
+		if late := time.Since(last) - watchPeriod; late > standstill {
+			c.log.Warn("this program was not let run", "for", late.Round(time.Millisecond))
+			for _, b := range c.branches {
+				b.vitals.excuse()
+			}
+		}
 		fault, err := c.ailment()
 		if err == nil {
 			fault, err = j.look(ctx, c)

@@ -41,6 +41,7 @@ type vitals struct {
 	taken     time.Time     // that the sink was through with a picture
 	waiting   int           // pictures that it has or will get
 	offered   time.Time     // since when the first of them has been waiting
+	excused   time.Time     // until when nothing is held against the stream
 	still     time.Time     // since when all pictures are the same; zero if they are not
 	content   Content
 }
@@ -115,10 +116,21 @@ func (v *vitals) age() (age, limit time.Duration, first bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	limit = max(quietest, v.patience())
-	if v.lastFrame.Before(v.made) {
-		return time.Since(v.made), max(firstPicture, limit), true
+	since := v.lastFrame
+	if first = since.Before(v.made); first {
+		since, limit = v.made, max(firstPicture, limit)
 	}
-	return time.Since(v.lastFrame), limit, false
+	if since.Before(v.excused) {
+		since = v.excused
+	}
+	return time.Since(since), limit, first
+}
+
+// excuse says that what has not come so far is nobody's fault.
+func (v *vitals) excuse() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.excused, v.offered = time.Now(), time.Now()
 }
 
 // isQuiet says that the stream gives no pictures at the moment, though perhaps not for long enough to be sure.
