@@ -2,7 +2,6 @@ package main
 
 import (
 	"os"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,25 +20,11 @@ streams:
   hqstream: {resolution: 640x480, framerate: 15}
   lqstream: {resolution: 320x240, framerate: 5}
 `)
-	recordings := make(map[string]*frigate.Recording)
-	var mu sync.Mutex
-	var all sync.WaitGroup
-	for _, stream := range []string{"hqstream", "lqstream"} {
-		for _, preset := range frigate.Presets {
-			dir := t.TempDir()
-			all.Go(func() {
-				r, err := frigate.Record(t.Context(), preset, d.rtsp+"/"+stream, dir, length)
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				mu.Lock()
-				defer mu.Unlock()
-				recordings[stream+" with "+preset.Name] = r
-			})
-		}
+	streams := map[string]string{"hqstream": d.rtsp + "/hqstream", "lqstream": d.rtsp + "/lqstream"}
+	recordings, err := frigate.RecordAll(t.Context(), streams, t.TempDir(), length)
+	if err != nil {
+		t.Fatal(err)
 	}
-	all.Wait()
 	const gop, slack = time.Second, 300 * time.Millisecond // pictures of a busy machine arrive late
 	for name, r := range recordings {
 		t.Logf("%s: %v, %d pictures together with another one", name, r.Segments, r.Together)

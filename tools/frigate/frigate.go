@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -75,6 +77,32 @@ func Record(ctx context.Context, p Preset, url, dir string, d time.Duration) (*R
 		r.Segments = append(r.Segments, length)
 	}
 	return r, nil
+}
+
+// RecordAll records some streams, given as URLs by name, with each of Presets, all at once. The recordings have the names
+// of both.
+func RecordAll(ctx context.Context, streams map[string]string, dir string, d time.Duration) (map[string]*Recording, error) {
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	var errs []error
+	recordings := make(map[string]*Recording)
+	for name, url := range streams {
+		for _, p := range Presets {
+			all.Go(func() {
+				folder, err := os.MkdirTemp(dir, "segments")
+				var r *Recording
+				if err == nil {
+					r, err = Record(ctx, p, url, folder, d)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				recordings[name+" with "+p.Name] = r
+				errs = append(errs, err)
+			})
+		}
+	}
+	all.Wait()
+	return recordings, errors.Join(errs...)
 }
 
 // duration is how long a file says that it is, which is what Frigate goes by.

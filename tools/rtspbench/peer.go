@@ -106,13 +106,10 @@ func (p *publisher) run(ctx context.Context) {
 	defer tick.Stop()
 	for n := uint32(0); ; n++ {
 		data, picture := p.coder.Encode(nil, nil, 0)
-		var nals [][]byte
 		if picture.IDR {
 			data = append(append(append([]byte(nil), p.coder.SPS()...), p.coder.PPS()...), data...)
 		}
-		for _, nal := range bytes.Split(data, []byte{0, 0, 0, 1})[1:] {
-			nals = append(nals, nal)
-		}
+		nals := bytes.Split(data, []byte{0, 0, 0, 1})[1:]
 		packets, err := p.encoder.Encode(nals)
 		for _, pkt := range packets {
 			pkt.Timestamp += n * (90_000 / publishedRate)

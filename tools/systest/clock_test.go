@@ -16,24 +16,14 @@ const (
 
 // testClock records both feeds as Frigate does, with both presets, while the board's clock goes an hour on and back.
 func testClock(t *testing.T, b *videoCoreBoard, length time.Duration) {
-	recordings := make(map[string]*frigate.Recording)
-	var mu sync.Mutex
-	var all sync.WaitGroup
+	streams := make(map[string]string)
 	for _, f := range feeds {
-		for _, preset := range frigate.Presets {
-			dir := t.TempDir()
-			all.Go(func() {
-				r, err := frigate.Record(t.Context(), preset, b.url(f), dir, length)
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				mu.Lock()
-				defer mu.Unlock()
-				recordings[f.name+" with "+preset.Name] = r
-			})
-		}
+		streams[f.name] = b.url(f)
 	}
+	var recordings map[string]*frigate.Recording
+	var failure error
+	var recorder sync.WaitGroup
+	recorder.Go(func() { recordings, failure = frigate.RecordAll(t.Context(), streams, t.TempDir(), length) })
 	for _, step := range []string{"1h0m0s", "-1h0m0s"} {
 		select {
 		case <-time.After(length / 3):
@@ -41,7 +31,10 @@ func testClock(t *testing.T, b *videoCoreBoard, length time.Duration) {
 		}
 		t.Log(b.runOnce(t, clockPath, regexp.MustCompile(`clock went `+step)))
 	}
-	all.Wait()
+	recorder.Wait()
+	if failure != nil {
+		t.Fatal(failure)
+	}
 	for name, r := range recordings {
 		t.Logf("%s: %d segments, %v, %d pictures together with another one", name, len(r.Segments), r.Segments[:min(len(r.Segments), 6)], r.Together)
 		// The emulated CPU is late now and then, which the first preset takes for the pictures' time.
