@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"net"
 	"os"
 	"path/filepath"
@@ -78,7 +79,10 @@ func TestRefusals(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var stdout, stderr bytes.Buffer
-			code := run(t.Context(), append(tt.args, "--ram", ""), &stdout, &stderr)
+			// What is not refused would run for ever; it ends with 0 then.
+			ctx, cancel := context.WithTimeout(t.Context(), commandTimeout)
+			defer cancel()
+			code := run(ctx, append(tt.args, "--ram", ""), &stdout, &stderr)
 			if code != tt.code {
 				t.Errorf("got exit code %d, want %d", code, tt.code)
 			}

@@ -120,7 +120,7 @@ func TestSnapshotOptions(t *testing.T) {
 		{"?width=wide", 400, "width: \"wide\" must be a number above 0\n", nil},
 		{"?width=0", 400, "width: \"0\" must be a number above 0\n", nil},
 		{"?quality=-3", 400, "quality: \"-3\" must be a number above 0\n", nil},
-		{"?with=320", 400, "with: there are fresh, width and quality\n", nil},
+		{"?t=1764046800&_=1", 200, "jpeg of 1s", nil},
 		{"?width=320&width=640", 400, "width: more than one value\n", nil},
 		{"?width=%zz", 400, "invalid URL escape \"%zz\"\n", nil},
 	}

@@ -3,6 +3,7 @@ package webd
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"github.com/camkrazy/camkrazy/internal/camera"
@@ -15,7 +16,7 @@ type stillQuery struct {
 }
 
 // snapshotQuery reads what follows the question mark of /camera.jpg: fresh, width and quality. Whoever asks for a width
-// or quality gets a picture taken for it.
+// or quality gets a picture taken for it. Other keys mean nothing: pages add one with the time, so that no cache answers.
 func snapshotQuery(raw string) (stillQuery, error) {
 	var q stillQuery
 	values, err := url.ParseQuery(raw)
@@ -23,6 +24,9 @@ func snapshotQuery(raw string) (stillQuery, error) {
 		return q, err
 	}
 	for key, list := range values {
+		if !slices.Contains([]string{"fresh", "width", "quality"}, key) {
+			continue
+		}
 		if len(list) > 1 {
 			return q, fmt.Errorf("%s: more than one value", key)
 		}
@@ -35,8 +39,6 @@ func snapshotQuery(raw string) (stillQuery, error) {
 			q.Width, err = positive(key, value)
 		case "quality":
 			q.Quality, err = positive(key, value)
-		default:
-			return q, fmt.Errorf("%s: there are fresh, width and quality", key)
 		}
 		if err != nil {
 			return q, err
