@@ -16,7 +16,7 @@ const (
 	period = 500 * time.Millisecond
 	// silence is when it is said that there is no sign, patience when the program is killed.
 	silence  = 2 * time.Second
-	patience = 8 * time.Second
+	patience = 6 * time.Second
 	// grip is how long a killed program may take to be gone: the kernel waits in it for VideoCore, perhaps for ever.
 	grip = 6 * time.Second
 	// pause is how long the guard itself has to have stood still for the whole machine to have done so: that is no

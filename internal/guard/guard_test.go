@@ -118,7 +118,7 @@ func TestGuard(t *testing.T) {
 		{"all is well", &world{}, func(*world) {}, 24 * time.Hour, 0, 0},
 		{"stands still for a moment", &world{}, func(w *world) {
 			stop(w)
-			time.Sleep(6 * time.Second)
+			time.Sleep(4 * time.Second)
 			w.set(func(w *world) { w.stopped = false })
 		}, time.Hour, 0, 0},
 		{"stands still", &world{}, stop, 10 * time.Second, 1, 0},
