@@ -30,20 +30,21 @@ func TestFaults(t *testing.T) {
 		watch  time.Duration
 		away   [2]time.Duration // of hqstream and lqstream, at most
 		done   func(st webd.Status) bool
+		says   string // on /healthz meanwhile; "" if it may be too short to be seen
 	}{
 		{"4s:stall:lqstream", 8 * time.Second, [2]time.Duration{0, 4 * time.Second}, func(st webd.Status) bool {
 			return st.Streams["lqstream"].Recoveries == 1 && st.Camera.Restarts == 0
-		}},
-		{"4s:stall", 8 * time.Second, [2]time.Duration{4 * time.Second, 4 * time.Second}, func(st webd.Status) bool { return st.Recovery.Pipelines > 0 }},
+		}, ""},
+		{"4s:stall", 8 * time.Second, [2]time.Duration{4 * time.Second, 4 * time.Second}, func(st webd.Status) bool { return st.Recovery.Pipelines > 0 }, ""},
 		{"4s:freeze:hqstream", 8 * time.Second, [2]time.Duration{time.Second, 0}, func(st webd.Status) bool {
 			return st.Streams["hqstream"].Recoveries == 1 && st.Camera.Restarts == 0
-		}},
-		{"4s:lockup:lqstream", 10 * time.Second, [2]time.Duration{2 * time.Second, 6 * time.Second}, func(st webd.Status) bool { return st.Recovery.Reconnects > 0 }},
-		{"4s:bulk", 10 * time.Second, [2]time.Duration{6 * time.Second, 6 * time.Second}, func(st webd.Status) bool { return st.Recovery.Reconnects > 0 }},
-		{"4s:sensor", 8 * time.Second, [2]time.Duration{2 * time.Second, 2 * time.Second}, func(st webd.Status) bool { return st.Recovery.Pipelines > 0 }},
-		{"4s:disconnect", 8 * time.Second, [2]time.Duration{2 * time.Second, 2 * time.Second}, func(st webd.Status) bool { return st.Recovery.Reconnects > 0 }},
-		{"4s:silent", 17 * time.Second, [2]time.Duration{15 * time.Second, 15 * time.Second}, func(st webd.Status) bool { return st.Recovery.Reconnects > 0 }},
-		{"4s:nocamera,4s:sensor", 17 * time.Second, [2]time.Duration{15 * time.Second, 15 * time.Second}, func(st webd.Status) bool { return st.Recovery.Reconnects > 0 }},
+		}, ""},
+		{"4s:lockup:lqstream", 10 * time.Second, [2]time.Duration{2 * time.Second, 6 * time.Second}, func(st webd.Status) bool { return st.Recovery.Reconnects > 0 }, ""},
+		{"4s:bulk", 10 * time.Second, [2]time.Duration{6 * time.Second, 6 * time.Second}, func(st webd.Status) bool { return st.Recovery.Reconnects > 0 }, ""},
+		{"4s:sensor", 8 * time.Second, [2]time.Duration{2 * time.Second, 2 * time.Second}, func(st webd.Status) bool { return st.Recovery.Pipelines > 0 }, ""},
+		{"4s:disconnect", 8 * time.Second, [2]time.Duration{2 * time.Second, 2 * time.Second}, func(st webd.Status) bool { return st.Recovery.Reconnects > 0 }, ""},
+		{"4s:silent", 17 * time.Second, [2]time.Duration{15 * time.Second, 15 * time.Second}, func(st webd.Status) bool { return st.Recovery.Reconnects > 0 }, "did not answer in time"},
+		{"4s:nocamera,4s:sensor", 17 * time.Second, [2]time.Duration{15 * time.Second, 15 * time.Second}, func(st webd.Status) bool { return st.Recovery.Reconnects > 0 }, "refuses the camera"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.script, func(t *testing.T) {
@@ -62,6 +63,12 @@ func TestFaults(t *testing.T) {
 				players.Go(func() {
 					output(t, true, "ffmpeg", "-v", "error", "-rtsp_transport", "tcp", "-i", d.rtsp+"/"+s.name, "-t", fmt.Sprint(tt.watch.Seconds()),
 						"-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "gray", files[i])
+				})
+			}
+			if tt.says != "" {
+				var reason []byte
+				d.waitFor("the reason on /healthz", func() bool {
+					return d.get("/healthz", &reason) == http.StatusServiceUnavailable && strings.Contains(string(reason), tt.says)
 				})
 			}
 			players.Wait()
