@@ -262,8 +262,8 @@ func (a *arm) message(id uint32, payload []byte, slot uint32) {
 	}
 }
 
-// write sends a message, waiting for a slot; mu is held. It says no if there is no slot and wait is false, or the
-// machine has stopped.
+// write sends a message, waiting for a slot; mu is held. It says no if there is no slot and wait is false, or while it
+// waits the machine has stopped or the client whose data it is has ended.
 func (a *arm) write(id uint32, payload []byte, wait bool) bool {
 	length := stride(len(payload))
 	reserve := uint32(0)
@@ -283,6 +283,10 @@ func (a *arm) write(id uint32, payload []byte, wait bool) bool {
 			return false
 		}
 		a.change.Wait()
+		k, src, _ := splitID(id)
+		if c := a.clients[src]; k == data && c != nil && c.over() {
+			return false
+		}
 	}
 	if length > slotSize-a.txPos%slotSize {
 		a.finish()
@@ -403,18 +407,24 @@ func (a *arm) dial(fourcc uint32, version, least int16) *client {
 
 func (c *client) deliver(d mmal.Delivery) { c.ready = append(c.ready, d) }
 
+// over says that the driver sends nothing for the client any more.
+func (c *client) over() bool { return c.closed || c.closeSent || c.a.dead }
+
 // Send implements mmal.Transport.
 func (c *client) Send(msg, payload []byte) error {
 	c.a.mu.Lock()
 	defer c.a.mu.Unlock()
-	if c.closed || !c.a.write(msgid(data, c.port, c.remote), msg, true) {
+	if c.over() || !c.a.write(msgid(data, c.port, c.remote), msg, true) {
 		return fmt.Errorf("send: %w", mmal.ErrClosed)
 	}
 	if payload == nil {
 		return nil
 	}
-	for c.transmits == maxBulks && !c.closed && !c.a.dead {
+	for c.transmits == maxBulks && !c.over() {
 		c.a.change.Wait()
+	}
+	if c.over() {
+		return fmt.Errorf("send: %w", mmal.ErrClosed)
 	}
 	c.transmits++
 	b := c.prepare(bulk{size: uint32(len(payload)), offset: c.offset}, listWrite)
@@ -461,7 +471,7 @@ func (c *client) prepare(b bulk, typ uint32) bulk {
 func (c *client) PostReceive(size int, cookie uint64) error {
 	c.a.mu.Lock()
 	defer c.a.mu.Unlock()
-	if c.closed || c.a.dead {
+	if c.over() {
 		return fmt.Errorf("post: %w", mmal.ErrClosed)
 	}
 	c.waiting = append(c.waiting, bulk{size: uint32(size), cookie: cookie, offset: c.offset})
@@ -470,7 +480,7 @@ func (c *client) PostReceive(size int, cookie uint64) error {
 }
 
 func (c *client) post() {
-	for len(c.waiting) > 0 && len(c.receives) < maxBulks {
+	for len(c.waiting) > 0 && len(c.receives) < maxBulks && !c.over() {
 		b := c.prepare(c.waiting[0], listRead)
 		c.waiting = c.waiting[1:]
 		c.receives = append(c.receives, b)
@@ -543,6 +553,7 @@ func (c *client) Close() error {
 	defer c.a.mu.Unlock()
 	if c.open && !c.closeSent && !c.a.dead {
 		c.closeSent = true
+		c.a.change.Broadcast() // its senders
 		for _, s := range c.slots {
 			c.a.unhold(s)
 		}
