@@ -120,6 +120,7 @@ func testRecovery(t *testing.T, b *videoCoreBoard, e effort) {
 				t.Fatal(err)
 			}
 		}
+		m.limit *= e.slack
 		t.Run(m.name, func(t *testing.T) { table = append(table, b.suffer(t, m, watchers)) })
 	}
 	stop()

@@ -48,8 +48,8 @@ func testSupervision(t *testing.T, p product, e effort) {
 	}
 	slices.Sort(away)
 	median, worst := away[len(away)/2], away[len(away)-1]
-	if median > backLimit || worst > 2*backLimit {
-		t.Errorf("both feeds are back after %v in the median and %v at worst, want %v", median, worst, backLimit)
+	if limit := e.slack * backLimit; median > limit || worst > 2*limit {
+		t.Errorf("both feeds are back after %v in the median and %v at worst, want %v", median, worst, limit)
 	}
 	t.Logf("%d kills: pictures of both feeds again after %.1f s in the median, %.1f s at worst (players' start included)",
 		len(away), median.Seconds(), worst.Seconds())
