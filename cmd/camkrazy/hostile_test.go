@@ -32,7 +32,7 @@ func TestHostile(t *testing.T) {
 	length := lasting(8*time.Second, time.Hour)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	drops := d.drops()
+	drops, lost := d.drops(), d.lost("lqstream", 6)
 	before := d.status()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -63,15 +63,15 @@ func TestHostile(t *testing.T) {
 	if err := leaks.Wait(); err != nil {
 		t.Error(err)
 	}
-	if lost := d.drops() - drops; missing > lost {
-		t.Errorf("the reader misses %d frames, of which the sensor dropped %d; the stream is %+v", missing, lost, d.status().Streams["lqstream"])
+	if lost = d.lost("lqstream", 6) - lost; missing > lost {
+		t.Errorf("the reader misses %d frames, of which the daemon says that it lost %d; the stream is %+v", missing, lost, d.status().Streams["lqstream"])
 	}
 	d.waitFor("the strangers' connections to be gone", func() bool {
 		var text []byte
 		return d.get("/metrics", &text) == http.StatusOK && bytes.Contains(text, []byte("\ncamkrazy_http_connections 1\n"))
 	})
 	after := d.status()
-	t.Logf("%v of attacks: memory went from %d to %d MB", length, before.Host.MemoryRSSBytes>>20, after.Host.MemoryRSSBytes>>20)
+	t.Logf("%v of attacks: the reader misses %d frames, the daemon lost %d; memory went from %d to %d MB", length, missing, lost, before.Host.MemoryRSSBytes>>20, after.Host.MemoryRSSBytes>>20)
 	if grown := int64(after.Host.MemoryRSSBytes) - int64(before.Host.MemoryRSSBytes); grown > 64<<20 {
 		t.Errorf("the memory has grown by %d bytes", grown)
 	}

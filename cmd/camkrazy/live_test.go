@@ -183,7 +183,7 @@ func TestControlsInPicture(t *testing.T) {
 	d := startDaemon(t, smallCamera)
 	v := watch(t, d)
 	d.waitFor("the first frame", func() bool { _, s, _ := v.now(); return s.frames > 0 })
-	drops := d.drops()
+	lost := d.lost("hqstream", 1)
 	plain, _, _ := v.now()
 	level := mean(plain.picture().y)
 	turned := func(x, y int) int { return plain.luma(viewWidth-1-x, viewHeight-1-y) }
@@ -229,17 +229,17 @@ func TestControlsInPicture(t *testing.T) {
 		}
 		d.waitFor("the picture to follow "+tt.patch, func() bool { f, _, _ := v.now(); return tt.holds(f) })
 	}
-	checkViewer(t, d, v, drops)
+	checkViewer(t, v, d.lost("hqstream", 1)-lost)
 }
 
-// checkViewer holds that the viewer saw every frame but those that the emulated sensor dropped for want of CPU time.
-func checkViewer(t *testing.T, d *daemon, v *viewer, before int) {
+// checkViewer holds that the viewer saw every frame but those that were lost by the daemon's own count.
+func checkViewer(t *testing.T, v *viewer, lost int) {
 	t.Helper()
 	_, s, trouble := v.now()
 	if trouble != "" {
 		t.Error(trouble)
 	}
-	checkUnbroken(t, d, s, before, 1)
+	checkUnbroken(t, s, lost, 1)
 	t.Logf("%d frames", s.frames)
 }
 
@@ -279,7 +279,7 @@ func TestManyChanges(t *testing.T) {
 	d := startDaemon(t, smallCamera)
 	v := watch(t, d)
 	d.waitFor("the first frame", func() bool { _, s, _ := v.now(); return s.frames > 0 })
-	drops := d.drops()
+	lost := d.lost("hqstream", 1)
 	c := d.changes()
 	for range manyChanges {
 		change, after := c.next()
@@ -301,7 +301,7 @@ func TestManyChanges(t *testing.T) {
 	}
 	_, s, _ := v.now()
 	d.waitFor("a second of frames after the last change", func() bool { _, now, _ := v.now(); return now.frames > s.frames+30 })
-	checkViewer(t, d, v, drops)
+	checkViewer(t, v, d.lost("hqstream", 1)-lost)
 	if strings.Contains(d.log.String(), "refused") {
 		t.Error("VideoCore refused something")
 	}
