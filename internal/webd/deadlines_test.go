@@ -120,35 +120,50 @@ func cutOff(t *testing.T, conn net.Conn, request string) time.Duration {
 	return time.Since(began)
 }
 
-// TestTLS serves all over HTTPS, HTTP/2 included, and nothing over what is too old to be safe.
+// TestTLS serves all over HTTPS, HTTP/2 included, with a listener without TLS beside it or not, and nothing over what is
+// too old to be safe.
 func TestTLS(t *testing.T) {
+	for name, plain := range map[string]string{"alone": "", "beside HTTP": "127.0.0.1:0"} {
+		t.Run(name, func(t *testing.T) { testTLS(t, plain) })
+	}
+}
+
+func testTLS(t *testing.T, plain string) {
 	cfg, stream := liveConfig()
 	secure, err := certs.Load(certs.Config{Kept: filepath.Join(t.TempDir(), "tls.pem"), Host: "camkrazy"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.Listen, cfg.TLSListen, cfg.TLS = "", "127.0.0.1:0", secure
+	cfg.Listen, cfg.TLSListen, cfg.TLS = plain, "127.0.0.1:0", secure
 	s := New(cfg)
 	if err := s.Listen(); err != nil {
 		t.Fatal(err)
 	}
-	if s.Addr() != nil {
-		t.Errorf("listens at %v without TLS", s.Addr())
+	if (s.Addr() != nil) != (plain != "") {
+		t.Errorf("listens at %v without TLS, want %q", s.Addr(), plain)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
 	go feed(ctx, stream)
-	ask := func(version uint16, path string) (*http.Response, error) {
-		transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true, MaxVersion: version}}
+	ask := func(version uint16, http2 bool, url string) (*http.Response, error) {
+		transport := &http.Transport{ForceAttemptHTTP2: http2, TLSClientConfig: &tls.Config{InsecureSkipVerify: true, MaxVersion: version}}
 		t.Cleanup(transport.CloseIdleConnections)
-		return (&http.Client{Transport: transport}).Get("https://" + s.TLSAddr().String() + path)
+		return (&http.Client{Transport: transport}).Get(url)
 	}
-	rsp, err := ask(tls.VersionTLS13, "/status.json")
-	if err != nil || rsp.StatusCode != 200 || rsp.ProtoMajor != 2 {
-		t.Errorf("got %+v, %v", rsp, err)
+	web := "https://" + s.TLSAddr().String()
+	for _, major := range []int{1, 2} {
+		rsp, err := ask(tls.VersionTLS13, major == 2, web+"/status.json")
+		if err != nil || rsp.StatusCode != 200 || rsp.ProtoMajor != major {
+			t.Errorf("HTTP/%d: got %+v, %v", major, rsp, err)
+		}
 	}
-	rsp, err = ask(tls.VersionTLS13, "/live/lqstream.mp4")
+	if plain != "" {
+		if rsp, err := ask(0, true, "http://"+s.Addr().String()+"/status.json"); err != nil || rsp.StatusCode != 200 || rsp.ProtoMajor != 1 {
+			t.Errorf("without TLS: got %+v, %v", rsp, err)
+		}
+	}
+	rsp, err := ask(tls.VersionTLS13, true, web+"/live/lqstream.mp4")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +171,7 @@ func TestTLS(t *testing.T) {
 		t.Errorf("live view over HTTP/%d: %v", rsp.ProtoMajor, err)
 	}
 	rsp.Body.Close()
-	if rsp, err := ask(tls.VersionTLS11, "/status.json"); err == nil {
+	if rsp, err := ask(tls.VersionTLS11, true, web+"/status.json"); err == nil {
 		t.Errorf("TLS 1.1: got %v", rsp.Status)
 	}
 	conn, err := net.Dial("tcp", s.TLSAddr().String())

@@ -104,8 +104,32 @@ func addr(l *guests) net.Addr {
 
 // Run serves until ctx is done, and returns nil then. Listen comes first.
 func (s *Server) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	handler := s.Handler()
+	var parts errgroup.Group
+	serve := func(name string, l *guests, secure *tls.Config) {
+		if l == nil {
+			return
+		}
+		s.log.Info("http listens", name, l.Addr())
+		parts.Go(func() error {
+			defer cancel()
+			return s.serve(ctx, l, handler, secure)
+		})
+	}
+	serve("tcp", s.plain, nil)
+	serve("tls", s.secure, s.cfg.TLS)
+	parts.Go(func() error { s.history.run(ctx, s.cfg.Status); return nil })
+	return parts.Wait()
+}
+
+// serve answers at one listener, with TLS unless secure is nil, until ctx is done. Each listener has an http.Server of its
+// own: one that first serves without TLS has no HTTP/2 at all, though it offers it to TLS clients (net/http,
+// onceSetNextProtoDefaults_Serve).
+func (s *Server) serve(ctx context.Context, l net.Listener, handler http.Handler, secure *tls.Config) error {
 	srv := &http.Server{
-		Handler:           s.Handler(),
+		Handler:           handler,
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       headerTimeout,
 		WriteTimeout:      writeTimeout,
@@ -114,13 +138,13 @@ func (s *Server) Run(ctx context.Context) error {
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
-	if s.cfg.TLS != nil {
-		srv.TLSConfig = s.cfg.TLS.Clone() // the server adds to it
+	listen := srv.Serve
+	if secure != nil {
+		srv.TLSConfig = secure.Clone() // the server adds to it
+		listen = func(l net.Listener) error { return srv.ServeTLS(l, "", "") }
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	stopped := make(chan struct{})
-	context.AfterFunc(ctx, func() {
+	stop := context.AfterFunc(ctx, func() {
 		defer close(stopped)
 		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 		defer cancel()
@@ -128,24 +152,12 @@ func (s *Server) Run(ctx context.Context) error {
 			srv.Close()
 		}
 	})
-	var parts errgroup.Group
-	serve := func(name string, l *guests, serve func(net.Listener) error) {
-		if l == nil {
-			return
+	if err := listen(l); !errors.Is(err, http.ErrServerClosed) {
+		if stop() {
+			srv.Close()
 		}
-		s.log.Info("http listens", name, l.Addr())
-		parts.Go(func() error {
-			defer cancel()
-			if err := serve(l); !errors.Is(err, http.ErrServerClosed) {
-				return fmt.Errorf("serve http: %w", err)
-			}
-			return nil
-		})
+		return fmt.Errorf("serve http: %w", err)
 	}
-	serve("tcp", s.plain, srv.Serve)
-	serve("tls", s.secure, func(l net.Listener) error { return srv.ServeTLS(l, "", "") })
-	parts.Go(func() error { s.history.run(ctx, s.cfg.Status); return nil })
-	err := parts.Wait()
 	<-stopped
-	return err
+	return nil
 }
