@@ -1,6 +1,7 @@
 package rtspd
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -11,6 +12,10 @@ import (
 
 // greetAge is how old the newest picture may be to say anything about the next.
 const greetAge = time.Second
+
+// twoWait is how long a viewer of a stream that has just begun waits for its second picture: longer than that takes at
+// two pictures per second.
+const twoWait = 600 * time.Millisecond
 
 // greet sends a session that begins to play what should go before the live packets: a sender report (a viewer that
 // synchronises streams needs it before the first picture, RFC 6051 section 2) and the newest picture, with the last
@@ -30,6 +35,8 @@ const greetAge = time.Second
 // goes ahead of the next live picture, see introduce, and the caller has to call joined.
 //
 // The library must have made the session's queue, and must not send to it yet.
+//
+// A stream that has just begun has no such picture, but its next one will be: see waitForTwo.
 func (st *stream) greet(s *gortsplib.ServerSession, maxAge time.Duration) (owed bool, err error) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -63,6 +70,21 @@ func (st *stream) greet(s *gortsplib.ServerSession, maxAge time.Duration) (owed 
 		}
 	}
 	return false, nil
+}
+
+// waitForTwo waits until there are two pictures, so that greet has a non-IDR picture unless the stream has none at all. It
+// keeps nobody who comes to a stream in progress, and holds up the others by one picture, or by a moment if that is far.
+func (st *stream) waitForTwo(ctx context.Context, atMost time.Duration) {
+	st.mu.Lock()
+	two := st.last.two
+	st.mu.Unlock()
+	timeout := time.NewTimer(atMost)
+	defer timeout.Stop()
+	select {
+	case <-two:
+	case <-timeout.C:
+	case <-ctx.Done():
+	}
 }
 
 // joined notes that a session to which a report is owed plays now, or will not.

@@ -193,6 +193,7 @@ func (h *handler) OnPlay(ctx *gortsplib.ServerHandlerOnPlayCtx) (*base.Response,
 	if st == nil {
 		return h.notFound(), nil
 	}
+	st.waitForTwo(h.ctx, h.s.two)
 	c := current(ctx.Conn)
 	l := c.lane
 	if ctx.Session.Transport().Protocol != gortsplib.ProtocolTCP {

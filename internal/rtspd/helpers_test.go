@@ -70,6 +70,7 @@ func start(t *testing.T, cfg Config, change ...func(*Server)) (s *Server, stop f
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.two = 0 // most tests have one picture at first
 	for _, f := range change {
 		f(s)
 	}

@@ -20,10 +20,17 @@ type picture struct {
 // recent keeps the newest pictures of a stream.
 type recent struct {
 	idr, other picture // newest of each kind
+	kept       int
+	two        chan struct{} // closed when two pictures have been kept
 }
+
+func newRecent() recent { return recent{two: make(chan struct{})} }
 
 // keep copies a picture.
 func (r *recent) keep(nals [][]byte, au camera.AccessUnit, timestamp uint32, ntp time.Time) {
+	if r.kept++; r.kept == 2 {
+		defer close(r.two)
+	}
 	p := &r.other
 	if au.IDR {
 		p = &r.idr
@@ -43,7 +50,13 @@ func (r *recent) keep(nals [][]byte, au camera.AccessUnit, timestamp uint32, ntp
 }
 
 // forget makes all that follows the first.
-func (r *recent) forget() { r.idr.known, r.other.known = false, false }
+func (r *recent) forget() {
+	r.idr.known, r.other.known = false, false
+	if r.kept >= 2 {
+		r.two = make(chan struct{})
+	}
+	r.kept = 0
+}
 
 // newest returns the newest picture; nil if there is none.
 func (r *recent) newest() *picture {

@@ -114,6 +114,7 @@ type Server struct {
 	guests  *guests
 	wait    time.Duration // describeWait, but in tests
 	fresh   time.Duration // greetAge, but in tests
+	two     time.Duration // twoWait, but in tests
 	queue   int           // writeQueue, but in tests
 	stalled time.Duration // writeTimeout, but in tests
 	sockets *sockets      // from Listen, until Run takes them
@@ -153,6 +154,7 @@ func New(cfg Config) (*Server, error) {
 		guests:  newGuests(idleTime),
 		wait:    describeWait,
 		fresh:   greetAge,
+		two:     twoWait,
 		queue:   writeQueue,
 		stalled: writeTimeout,
 		groups:  groups{cfg.Multicast},

@@ -63,6 +63,7 @@ func newStream(sc StreamConfig, log *slog.Logger, c *clock, v *viewers, ask func
 		media:   &description.Media{Type: description.MediaTypeVideo, Formats: []format.Format{f}},
 		format:  f,
 		ready:   make(chan struct{}),
+		last:    newRecent(),
 	}
 	st.packets = newPacketizer(uint16(rand.Uint32()), st.emit)
 	return st
