@@ -46,8 +46,11 @@ type Action struct {
 }
 
 const (
-	// Settle is how long all has to be well until trouble is over.
-	Settle = 30 * time.Second
+	// Settle is how long all has to be well until trouble is over: what comes later is other trouble, to be mended
+	// without a pause, be it of the same kind.
+	Settle = 15 * time.Second
+	// restartHelps is how long all has to be well until a restart has been of use.
+	restartHelps = 30 * time.Second
 	// leastPause and mostPause bound the pause between two actions.
 	leastPause, mostPause = time.Second, time.Minute
 	// pauseShare is what part of the trouble's age the pause is.
@@ -134,9 +137,7 @@ func (l *Ladder) Decide(f Fault) Action {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.cfg.Now()
-	if l.begun && l.well && now-l.wellAt >= Settle {
-		l.forget()
-	}
+	l.heal(now)
 	if !l.begun {
 		l.begun, l.since, l.acted = true, now, 0
 	}
@@ -154,7 +155,23 @@ func (l *Ladder) Decide(f Fault) Action {
 func (l *Ladder) forget() {
 	l.begun, l.acted, l.wanted = false, 0, ""
 	clear(l.tries)
-	l.record.Useless = nil
+}
+
+// heal draws the conclusions from how long all has been well, and says whether there were any.
+func (l *Ladder) heal(now time.Duration) bool {
+	if !l.well {
+		return false
+	}
+	changed := false
+	if l.begun && now-l.wellAt >= Settle {
+		l.forget()
+		changed = true
+	}
+	if len(l.record.Useless) > 0 && now-l.wellAt >= restartHelps {
+		l.record.Useless = nil
+		changed = true
+	}
+	return changed
 }
 
 // cured is what a moment of health ends.
@@ -237,8 +254,7 @@ func (l *Ladder) Healthy() {
 		l.record.Worked, l.record.Good = true, true
 		l.save()
 	}
-	if l.begun && now-l.wellAt >= Settle {
-		l.forget()
+	if l.heal(now) {
 		l.save()
 	}
 	if !l.record.Steady && now-l.wellAt >= steady {

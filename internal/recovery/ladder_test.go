@@ -92,6 +92,26 @@ func TestSettle(t *testing.T) {
 	}
 }
 
+// TestRestartHelps holds that restarts are remembered for longer than other tries: those that help for a moment only are
+// what a reboot is wanted for.
+func TestRestartHelps(t *testing.T) {
+	for well, want := range map[time.Duration]int{Settle: 1, restartHelps - time.Second: 1, restartHelps: 0} {
+		synctest.Test(t, func(t *testing.T) {
+			l := New(Config{Now: clock(), CanReboot: true})
+			l.Decide(Fault{Least: Restart})
+			l.Healthy()
+			time.Sleep(well)
+			l.Healthy()
+			if n := len(l.Record().Useless); n != want {
+				t.Errorf("after %v %d restarts were of no use, want %d", well, n, want)
+			}
+			if a := l.Decide(Fault{Stream: "lq"}); a != (Action{Step: RebuildStream}) {
+				t.Errorf("after %v: got %+v", well, a)
+			}
+		})
+	}
+}
+
 // TestOneStream holds that the tries of one stream are not those of another.
 func TestOneStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -95,6 +95,14 @@ func (b *board) firstLogLine(ctx context.Context) (string, error) {
 	return first, err
 }
 
+// logDaemon shows the end of the daemon's log, where a test has failed.
+func (b *board) logDaemon(t *testing.T) {
+	t.Helper()
+	const most = 4000
+	text, err := b.serviceLog(t.Context(), daemonPath)
+	t.Logf("the daemon said (%v):\n%s", err, text[max(0, len(text)-most):])
+}
+
 // serviceLog reads what gokrazy keeps of what a service wrote. The page goes on for ever: what comes in a while is all.
 func (b *board) serviceLog(ctx context.Context, path string) (string, error) {
 	const while = 700 * time.Millisecond

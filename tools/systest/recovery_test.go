@@ -115,7 +115,7 @@ func testRecovery(t *testing.T, b *videoCoreBoard, e effort) {
 	var table []outcome
 	for i, m := range append(mishaps(), lastMishap) {
 		if i > 0 {
-			// Another process does not count this trouble to the last one's, which would have to be over for half a minute.
+			// Another process does not count this trouble to the last one's, which would have to be over for longer.
 			if err := b.killDaemon(ctx); err != nil {
 				t.Fatal(err)
 			}
@@ -211,6 +211,7 @@ func (b *videoCoreBoard) suffer(t *testing.T, m mishap, watchers []*watcher) out
 	}
 	if o.back > m.lasts+m.limit {
 		t.Errorf("pictures came again after %v, want %v", o.back, m.lasts+m.limit)
+		b.logDaemon(t)
 	}
 	return o
 }
