@@ -25,6 +25,7 @@ snapshot: {resolution: 160x120, interval: 2s}
 // TestFaults lets the emulated VideoCore fail while a player watches each stream. Both see pictures again over the same
 // connection, which ffmpeg has nothing to say about: times go on, and it can be decoded from the first picture on.
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		script string
 		watch  time.Duration

@@ -10,6 +10,7 @@ import (
 
 // TestFrigate records both streams with both of Frigate's presets at once: for 32 s, or for half an hour with LONG=1.
 func TestFrigate(t *testing.T) {
+	t.Parallel()
 	judge(t, "ffmpeg")
 	length := 32 * time.Second
 	if long := os.Getenv("LONG"); long != "" && long != "0" {
