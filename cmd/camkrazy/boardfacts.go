@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/camkrazy/camkrazy/internal/camera"
@@ -61,15 +62,24 @@ func (f boardFacts) unfit(cfg camera.Config) error {
 	return nil
 }
 
-// check prints what a configuration asks of the encoder and of this board, and returns the exit code.
-func check(cfg config.Config, o options, stdout io.Writer) int {
+// check prints what a configuration asks of the encoder and of this board, and returns the exit code. If the configuration
+// was refused, cfg is what could be read of it, and the refusal is not repeated.
+func check(cfg config.Config, refused error, o options, stdout io.Writer) int {
+	if refused != nil && len(cfg.Streams) == 0 {
+		return exitFailed
+	}
 	var f boardFacts
 	if !o.emulate {
 		f = readBoard()
 	}
 	p := f.plan(cameraConfig(cfg))
+	if refused != nil {
+		said := strings.Split(refused.Error(), "\n")
+		p.Errors = slices.DeleteFunc(p.Errors, func(e string) bool { return slices.Contains(said, e) })
+		fmt.Fprintln(stdout, "what of the plan is known:")
+	}
 	fmt.Fprint(stdout, p)
-	if len(p.Errors) > 0 {
+	if refused != nil || len(p.Errors) > 0 {
 		return exitFailed
 	}
 	return exitStopped

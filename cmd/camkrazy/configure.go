@@ -19,7 +19,8 @@ const (
 	shippedConfig = "/etc/camkrazy/camera.yaml"
 )
 
-// load reads the configuration: the named file, or the first one that exists.
+// load reads the configuration: the named file, or the first one that exists. An error has a line for each mistake that can
+// be found, and comes with what could be read.
 func load(path string) (config.Config, error) {
 	named := path != ""
 	if !named {
@@ -29,21 +30,26 @@ func load(path string) (config.Config, error) {
 		}
 	}
 	cfg, err := config.Load(path)
+	_, read := errors.AsType[config.Errors](err)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && named:
 		return cfg, fmt.Errorf("%s: no such file", path)
 	case errors.Is(err, fs.ErrNotExist):
 		return cfg, fmt.Errorf("%s: no such file: name a configuration with --config FILE", path)
-	case err != nil:
+	case err != nil && !read:
 		return cfg, err
 	}
+	impossible := camera.NewPlan(cameraConfig(cfg)).Errors
 	if cfg.RTSP.Addr == "" && cfg.RTSP.TLSAddr == "" {
-		return cfg, errors.New("rtsp.listen: is empty, and there is no other way to watch: give it an address, as \":8554\"")
+		impossible = append(impossible, "rtsp.listen: is empty, and there is no other way to watch: give it an address, as \":8554\"")
 	}
-	if impossible := camera.NewPlan(cameraConfig(cfg)).Errors; len(impossible) > 0 {
-		return cfg, fmt.Errorf("configuration %s is not possible:\n%s", path, strings.Join(impossible, "\n"))
+	switch {
+	case len(impossible) == 0:
+		return cfg, err
+	case err == nil:
+		err = fmt.Errorf("configuration %s is not possible:", path)
 	}
-	return cfg, nil
+	return cfg, fmt.Errorf("%w\n%s", err, strings.Join(impossible, "\n"))
 }
 
 // printLines writes each line of an error after the program's name.

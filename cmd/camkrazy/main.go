@@ -102,13 +102,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	cfg, err := load(o.config)
 	if err != nil {
 		printLines(stderr, err)
-		if o.check {
-			return exitFailed
-		}
-		return exitGiveUp
 	}
-	if o.check {
-		return check(cfg, o, stdout)
+	switch {
+	case o.check:
+		return check(cfg, err, o, stdout)
+	case err != nil:
+		return exitGiveUp
 	}
 	ram := openRAM(o.ram, stderr)
 	defer ram.close()

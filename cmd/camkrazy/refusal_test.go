@@ -11,6 +11,10 @@ import (
 	"testing"
 )
 
+// mixedErrors are mistakes of which some show in the file and some only in the plan. What lq's bitrate is meant to be is not
+// known.
+const mixedErrors = "camera: {rotation: 45}\nstreams:\n  lq: {resolution: 640x480, bitrat: 20000}\n  hq: {bitrate: 20000}\nrtsp: {listen: \"\"}\n"
+
 // TestRefusals holds that what cannot work is said in as many lines as there are errors, with what to do, and with the
 // right exit code.
 func TestRefusals(t *testing.T) {
@@ -28,6 +32,7 @@ func TestRefusals(t *testing.T) {
 	}
 	good := file("good.yaml", "rtsp: {listen: \""+freeAddress(t)+"\"}\nhttp: {listen: \""+freeAddress(t)+"\"}\n")
 	bad := file("bad.yaml", "camera:\n  framerat: 30\n  rotation: 45\nstreams:\n  hq: {bitrate: lots}\n")
+	mixed := file("mixed.yaml", mixedErrors)
 	taken := busy.Addr().String()
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
@@ -43,6 +48,12 @@ func TestRefusals(t *testing.T) {
 			[]string{"bad.yaml", "line 2: camera.framerat", "line 3: camera.rotation", "line 5: streams.hq.bitrate"}},
 		{"bad configuration, checked", []string{"--check", "--config", bad}, exitFailed,
 			[]string{"bad.yaml", "line 2", "line 3", "line 5"}},
+		{"every error of every kind", []string{"--check", "--config", mixed}, exitFailed,
+			[]string{"mixed.yaml is not valid", "line 1: camera.rotation", "line 3: streams.lq.bitrat", "streams.hq.bitrate: 20000 is too little", "rtsp.listen: is empty"}},
+		{"only the plan's", []string{"--emulate", "--config", file("low.yaml", "rtsp: {listen: \"\"}\nstreams: {hq: {bitrate: 20000}, lq: {bitrate: 30000}}\n")}, exitGiveUp,
+			[]string{"low.yaml is not possible", "streams.hq.bitrate: 20000", "streams.lq.bitrate: 30000", "rtsp.listen: is empty"}},
+		{"no YAML", []string{"--check", "--config", file("torn.yaml", "streams: {hq: {bitrate: 20000\n")}, exitFailed,
+			[]string{"torn.yaml is not valid", "line 1: not valid YAML"}},
 		{"no configuration", []string{"--emulate", "--config", "/nowhere.yaml"}, exitGiveUp, []string{"/nowhere.yaml: no such file"}},
 		{"RTSP port in use", []string{"--emulate", "--config", file("rtsp.yaml", "rtsp: {listen: \""+taken+"\"}\n")}, exitFailed,
 			[]string{taken + ": address already in use"}},
@@ -123,6 +134,31 @@ func TestCheck(t *testing.T) {
 	for _, want := range []string{"hqstream", "lqstream", "1 of 6 sensor frames", "243930 of 245760 macroblocks/s"} {
 		if !strings.Contains(stdout.String(), want) {
 			t.Errorf("plan lacks %q:\n%s", want, stdout.String())
+		}
+	}
+}
+
+// TestCheckRefused holds that a check that refuses shows what is known of the plan all the same, and says nothing twice.
+func TestCheckRefused(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "camera.yaml")
+	for text, want := range map[string][]string{
+		mixedErrors: {"what of the plan is known:\n", "hq           1640x1232 (in memory", "237930 of 245760 macroblocks/s", "imx219"},
+		"camera: {framerate: many}\nstreams: {hq: {bitrate: 20000}}\n": nil,
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var stdout, stderr bytes.Buffer
+		if code := run(t.Context(), []string{"--check", "--config", name}, &stdout, &stderr); code != exitFailed {
+			t.Errorf("%s: got exit code %d", text, code)
+		}
+		for _, part := range want {
+			if !strings.Contains(stdout.String(), part) {
+				t.Errorf("%s: the plan lacks %q:\n%s", text, part, stdout.String())
+			}
+		}
+		if got := stdout.String(); want == nil && got != "" || strings.Contains(got, "error:") || strings.Contains(got, "lq") {
+			t.Errorf("%s: the plan has what it should not:\n%s", text, got)
 		}
 	}
 }

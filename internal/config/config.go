@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -138,28 +139,39 @@ func Default() Config {
 }
 
 // Parse reads one camera.yaml. Keys that are left out have their defaults; of those, the sizes and frame rates of
-// outputs follow the camera section of the file. What is wrong with the contents is returned as [Errors].
+// outputs follow the camera section of the file. What is wrong with the contents is returned as [Errors], together with
+// what could be read, for further checks: it has the defaults in the place of mistakes, and only those streams whose size,
+// rates and quality no mistake leaves in doubt.
 func Parse(r io.Reader) (Config, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxFileSize+1))
 	if err != nil {
 		return Config{}, fmt.Errorf("read configuration: %w", err)
 	}
 	if len(data) > maxFileSize {
-		return Config{}, Errors{{Problem: fmt.Sprintf("the file is larger than %d bytes, which no camera.yaml is", maxFileSize)}}
+		return unread(), Errors{{Problem: fmt.Sprintf("the file is larger than %d bytes, which no camera.yaml is", maxFileSize)}}
 	}
 	root, errs := parseDocument(data)
 	if errs != nil {
-		return Config{}, errs
+		return unread(), errs
 	}
 	d := newDecoder()
 	cfg := d.config(root)
 	if errs := d.sortedErrors(); len(errs) > 0 {
-		return Config{}, errs
+		cfg.Streams = slices.DeleteFunc(cfg.Streams, d.inDoubt)
+		return cfg, errs
 	}
 	return cfg, nil
 }
 
-// Load parses the file at path. Errors of the contents are an [Errors] behind a first line with the path.
+// unread is what could be read of a file of which nothing could.
+func unread() Config {
+	cfg := Default()
+	cfg.Streams = nil
+	return cfg
+}
+
+// Load parses the file at path. Errors of the contents are an [Errors] behind a first line with the path, with what could
+// be read as from [Parse].
 func Load(path string) (Config, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -167,7 +179,7 @@ func Load(path string) (Config, error) {
 	}
 	cfg, err := Parse(bytes.NewReader(data))
 	if err != nil {
-		return Config{}, fmt.Errorf("configuration %s is not valid:\n%w", path, err)
+		return cfg, fmt.Errorf("configuration %s is not valid:\n%w", path, err)
 	}
 	return cfg, nil
 }

@@ -20,10 +20,11 @@ type decoder struct {
 	errs  Errors
 	lines map[string]int  // of the keys in the file
 	bad   map[string]bool // keys with an error of their own
+	alien map[string]bool // sections with an unknown key, which may be meant to be any of theirs
 }
 
 func newDecoder() *decoder {
-	return &decoder{lines: make(map[string]int), bad: make(map[string]bool)}
+	return &decoder{lines: make(map[string]int), bad: make(map[string]bool), alien: make(map[string]bool)}
 }
 
 func (d *decoder) fail(line int, key, format string, args ...any) {
@@ -57,6 +58,7 @@ func (d *decoder) mapping(key string, n *node, readers table) {
 	for _, f := range d.uniqueFields(key, n) {
 		read, known := readers[f.key]
 		if !known {
+			d.alien[key] = true
 			d.fail(f.line, join(key, f.key), "unknown key; %s", instead(f.key, readers))
 			continue
 		}

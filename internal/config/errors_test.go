@@ -291,6 +291,32 @@ line 3: rtsp.max_readers: 0 is out of range 1..1000`},
 	}
 }
 
+// TestReadInSpite holds which streams come out of a file with mistakes: those that none of them can be about.
+func TestReadInSpite(t *testing.T) {
+	const lq = "  lq: {framerate: 5}\n"
+	for text, want := range map[string]string{
+		"camera: {rotation: 45}\nstreams:\n  hq: {}\n" + lq:                         "hq lq",
+		"users: 7\nstreams:\n  hq: {keyframe_interval: 1, intra_refresh: x}\n" + lq: "hq lq",
+		"streams:\n  hq: {bitrat: 1}\n" + lq:                                        "lq",
+		"streams:\n  hq: {qp: 90}\n" + lq:                                           "lq",
+		"streams:\n  hq: []\n" + lq:                                                 "lq",
+		"camera: {resolutio: 640x480}\nstreams:\n  hq: {}\n" + lq:                   "",
+		"camera: {framerate: 0}\nstreams:\n  hq: {}\n" + lq:                         "",
+		"cam: {framerate: 60}\nstreams:\n  hq: {}\n" + lq:                           "",
+		"camera: []\nstreams:\n  hq: {}\n" + lq:                                     "",
+		"camera: {":                                                                 "",
+	} {
+		cfg, err := config.Parse(strings.NewReader(text))
+		var got []string
+		for _, s := range cfg.Streams {
+			got = append(got, s.Name)
+		}
+		if err == nil || strings.Join(got, " ") != want || cfg.RTSP.Addr != ":8554" {
+			t.Errorf("%s\n(%v)\ngot the streams %q and RTSP at %q, want %q and :8554", text, err, got, cfg.RTSP.Addr, want)
+		}
+	}
+}
+
 func TestNotYAML(t *testing.T) {
 	tests := []struct {
 		name, text string

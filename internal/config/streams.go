@@ -148,6 +148,26 @@ func (d *decoder) stream(key string, n *node, c Camera, s *Stream) {
 	d.checkQuality(key, s)
 }
 
+// inDoubt says whether a mistake in the file may be about a stream's size, rates or quality.
+func (d *decoder) inDoubt(s Stream) bool {
+	for _, key := range []string{"camera", "camera.resolution", "camera.framerate", "streams"} {
+		if d.bad[key] {
+			return true
+		}
+	}
+	key := "streams." + s.Name
+	if d.alien[""] || d.alien["camera"] || d.alien[key] || d.bad[key] {
+		return true
+	}
+	for bad := range d.bad {
+		inner, mine := strings.CutPrefix(bad, key+".")
+		if mine && inner != "keyframe_interval" && inner != "intra_refresh" {
+			return true
+		}
+	}
+	return false
+}
+
 func (d *decoder) level(to *string) reader {
 	read := d.oneOf(to, "", "3", "3.1", "3.2", "4", "4.1", "4.2")
 	return func(key string, n *node) {
