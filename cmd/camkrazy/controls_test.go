@@ -270,7 +270,7 @@ func controlCases(h headers) []controlCase {
 		}},
 		{key: "vflip", start: mirror("NONE"), illegal: `{"vflip": 0}`, steps: []controlStep{{`{"vflip": false}`, mirror("NONE")}}},
 		{key: "zoom", start: crop(0, 0, 65536, 65536), steps: []controlStep{
-			{`{"zoom": [0, 0.1, 1, 0.75]}`, crop(0, 6554, 65536, 49152)}, // the blog's recipe
+			{`{"zoom": [0, 0.1, 1, 0.75]}`, crop(0, 6554, 65536, 49152)}, // examples/full-width.yaml
 			{`{"zoom": [0.5, 0.25, 0.5, 0.75]}`, crop(32768, 16384, 32768, 49152)},
 			{`{"zoom": [1e-9, 0, 1e-9, 1e-9]}`, crop(0, 0, 1, 1)},
 			{`{"zoom": [0.00000762939453125, 0, 0.99999237060546875, 1]}`, crop(1, 0, 65535, 65536)}, // both halves of a unit

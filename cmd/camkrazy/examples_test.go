@@ -91,7 +91,7 @@ func (a thumbnail) part() thumbnail {
 	return out
 }
 
-// TestRecipes runs the blog's three recipes, and compares what they show with what the default shows. With
+// TestRecipes runs the examples for a Camera Module 2, and compares what they show with what the default shows. With
 // go test -artifacts the pictures are kept.
 func TestRecipes(t *testing.T) {
 	var usual thumbnail

@@ -112,7 +112,7 @@ func TestSuggestionAtFullRate(t *testing.T) {
 	}
 }
 
-// TestStretched holds that a stream may have the shape of what zoom leaves: the blog's full-width recipe.
+// TestStretched holds that a stream may have the shape of what zoom leaves, as examples/full-width.yaml does.
 func TestStretched(t *testing.T) {
 	cfg := Config{Width: 3280, Height: 2464, FrameRate: 15, Streams: []StreamConfig{{Name: "hq", Width: 1920, Height: 1080, FrameRate: 15}}}
 	for _, tt := range []struct {

@@ -181,6 +181,7 @@ func (s *secrets) print(w io.Writer) {
 		fmt.Fprintf(w, "%-10s%s\n", "stream", link("rtsp", portOf(s.camera.RTSP.Addr), "/"+stream.Name, viewer))
 	}
 	if s.camera.HTTP.Addr != "" {
+		fmt.Fprintf(w, "%-10s%s\n", "page", link("http", portOf(s.camera.HTTP.Addr), "/", viewer))
 		fmt.Fprintf(w, "%-10s%s\n", "snapshot", link("http", portOf(s.camera.HTTP.Addr), "/camera.jpg", viewer))
 	}
 	fmt.Fprintf(w, "%-10s%s\n", "gokrazy", link("http", ":"+gokrazyPort, "/", url.UserPassword("gokrazy", s.gokrazyPassword)))

@@ -206,17 +206,17 @@ func TestPrint(t *testing.T) {
 			"viewer", twoStreams + `users: [{name: viewer, password: "a/b@c"}, {name: other, password: x}]`,
 			"stream    rtsp://viewer:a%2Fb%40c@camkrazy.local:8554/hq\n" +
 				"stream    rtsp://viewer:a%2Fb%40c@camkrazy.local:8554/lq\n" +
-				"snapshot  http://viewer:a%2Fb%40c@camkrazy.local/camera.jpg\n" + gokrazy + kept,
+				"page      http://viewer:a%2Fb%40c@camkrazy.local/\nsnapshot  http://viewer:a%2Fb%40c@camkrazy.local/camera.jpg\n" + gokrazy + kept,
 		},
 		{
 			"nobody", twoStreams,
 			"stream    rtsp://camkrazy.local:8554/hq\nstream    rtsp://camkrazy.local:8554/lq\n" +
-				"snapshot  http://camkrazy.local/camera.jpg\n" + gokrazy + kept + warning,
+				"page      http://camkrazy.local/\nsnapshot  http://camkrazy.local/camera.jpg\n" + gokrazy + kept + warning,
 		},
 		{
 			"other ports", twoStreams + "rtsp: {listen: ':554'}\nhttp: {listen: '[::]:8088'}\n",
 			"stream    rtsp://camkrazy.local:554/hq\nstream    rtsp://camkrazy.local:554/lq\n" +
-				"snapshot  http://camkrazy.local:8088/camera.jpg\n" + gokrazy + kept + warning,
+				"page      http://camkrazy.local:8088/\nsnapshot  http://camkrazy.local:8088/camera.jpg\n" + gokrazy + kept + warning,
 		},
 		{
 			"no HTTP", twoStreams + "http: {listen: ''}\n",
@@ -224,7 +224,7 @@ func TestPrint(t *testing.T) {
 		},
 		{
 			"no RTSP", twoStreams + "rtsp: {listen: ''}\n",
-			"snapshot  http://camkrazy.local/camera.jpg\n" + gokrazy + kept + warning,
+			"page      http://camkrazy.local/\nsnapshot  http://camkrazy.local/camera.jpg\n" + gokrazy + kept + warning,
 		},
 	}
 	for _, tt := range tests {
