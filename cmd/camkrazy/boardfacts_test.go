@@ -25,7 +25,7 @@ func TestBoardFacts(t *testing.T) {
 		{"little memory is a warning", boardFacts{four, vchiq.VariantStartX, 76}, ""},
 		{"Pi 5", boardFacts{five, vchiq.VariantUnknown, 0}, "Raspberry Pi 5 Model B Rev 1.0 cannot be a camera: its GPU has neither"},
 		{"start_x is missing", boardFacts{four, vchiq.VariantStart, 76},
-			"the firmware that booted has no camera support: config.txt needs start_x=1 and gpu_mem=256 (it calls itself start)"},
+			"the firmware that booted has no camera support; config.txt needs start_x=1 and gpu_mem=256 (it calls itself start)"},
 		{"cut down", boardFacts{four, vchiq.VariantStartCD, 16}, "(it calls itself start_cd)"},
 		{"gpu_mem is too small", boardFacts{four, vchiq.VariantUnknown, 32}, "gpu_mem is 32 MB, with which the GPU's firmware has no camera: write gpu_mem=256"},
 	}

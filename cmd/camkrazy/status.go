@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/camkrazy/camkrazy/internal/camera"
@@ -67,34 +68,71 @@ func (a *appliance) streamStatus(cfg config.Stream, cam camera.StreamStatus, rec
 // byItself is what a person has to do about a fault that the program deals with.
 const byItself = "it is brought back without your help, so look at the log and at the camera's cable only if that lasts"
 
-// problems lists in plain words what keeps the appliance from doing its work, each with what to do after a semicolon.
+// problems lists in plain words what keeps the appliance from doing its work, each with what to do after a semicolon. What
+// follows from another is left out.
 func problems(cfg config.Config, cam camera.Status, now time.Time) []string {
 	list := []string{}
 	switch {
 	case cam.State == camera.Streaming:
+		stalled := stalledStreams(cfg, cam, now)
+		list = append(list, stalled...)
+		if late := lateSnapshot(cfg, cam, now); late != "" && len(stalled) == 0 {
+			list = append(list, late)
+		}
 	case cam.LastError != nil:
-		list = append(list, fmt.Sprintf("the camera is not streaming (%s): %v", cam.State, cam.LastError))
+		why := cam.LastError.Error()
+		if !strings.Contains(why, "; ") {
+			why += "; " + byItself
+		}
+		list = append(list, fmt.Sprintf("the camera is not streaming (%s): %s", cam.State, why))
 	default:
 		list = append(list, fmt.Sprintf("the camera is not streaming (%s); that takes some seconds after a start", cam.State))
 	}
+	return list
+}
+
+// stalledStreams says which streams have no pictures.
+func stalledStreams(cfg config.Config, cam camera.Status, now time.Time) []string {
+	var list, never, stopped []string
+	var longest time.Duration
 	for _, s := range cfg.Streams {
 		// Four frame times, as one picture may be late; on fast streams that is less than a hiccup of the network.
 		limit := max(2*time.Second, time.Duration(4/s.FrameRate*float64(time.Second)))
 		last := cam.Streams[s.Name].LastFrame
-		switch {
+		switch old := now.Sub(last); {
 		case last.IsZero():
-			list = append(list, fmt.Sprintf("%s has had no picture yet; the first one takes some seconds after a start", s.Name))
-		case now.Sub(last) > limit:
-			list = append(list, fmt.Sprintf("%s has had no picture for %v; %s", s.Name, now.Sub(last).Round(time.Second), byItself))
+			never = append(never, s.Name)
+		case old > limit:
+			stopped = append(stopped, s.Name)
+			longest = max(longest, old)
 		}
 	}
-	if cfg.Snapshot.Interval > 0 && cam.State == camera.Streaming {
-		limit := 3*cfg.Snapshot.Interval + 2*time.Second
-		if last := cam.Snapshot.Last.Taken; !last.IsZero() && now.Sub(last) > limit {
-			list = append(list, fmt.Sprintf("there has been no snapshot for %v; %s", now.Sub(last).Round(time.Second), byItself))
-		}
+	if len(never) > 0 {
+		list = append(list, havingHad(never)+" no picture yet; the first one takes some seconds after a start")
+	}
+	if len(stopped) > 0 {
+		list = append(list, fmt.Sprintf("%s no picture for %v; %s", havingHad(stopped), longest.Round(time.Second), byItself))
 	}
 	return list
+}
+
+// havingHad begins a sentence about some streams.
+func havingHad(names []string) string {
+	if len(names) == 1 {
+		return names[0] + " has had"
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " and " + names[last] + " have had"
+}
+
+// lateSnapshot says that the last snapshot is old; "" if it is not.
+func lateSnapshot(cfg config.Config, cam camera.Status, now time.Time) string {
+	limit := 3*cfg.Snapshot.Interval + 2*time.Second
+	last := cam.Snapshot.Last.Taken
+	if cfg.Snapshot.Interval == 0 || last.IsZero() || now.Sub(last) <= limit {
+		return ""
+	}
+	return fmt.Sprintf("there has been no snapshot for %v; %s", now.Sub(last).Round(time.Second), byItself)
 }
 
 // notices lists what a person may want to know, and what is no trouble.

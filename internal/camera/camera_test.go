@@ -316,8 +316,8 @@ func TestNoCameraCure(t *testing.T) {
 		emu  vcemu.Config
 		want string
 	}{
-		{vcemu.Config{NoCamera: true}, "no camera found: take the power off and check the ribbon cable"},
-		{vcemu.Config{}, "no camera found at camera.number: 1, for the firmware sees 1, counted from 0: write camera.number: 0; or"},
+		{vcemu.Config{NoCamera: true}, "no camera found; take the power off and check the ribbon cable"},
+		{vcemu.Config{}, "no camera found at camera.number: 1, for the firmware sees 1, counted from 0; write camera.number: 0, or"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			cfg := testConfig()
