@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"github.com/camkrazy/camkrazy/internal/camera"
 	"github.com/camkrazy/camkrazy/internal/vcemu/scene"
 )
 
@@ -45,10 +47,34 @@ func TestPageForPeople(t *testing.T) {
 		if faults := js[[]string](b, namesAndContrast); len(faults) > 0 {
 			t.Errorf("%s: %s", tt.name, strings.Join(faults, "\n"))
 		}
+		b.until("the bitrates", `[...document.querySelectorAll(".feed figcaption")].every(e => /now [\d.]+ [kM]bit\/s, peak [\d.]+ [kM]bit\/s/.test(e.textContent))`)
+		if cut := js[[]string](b, `[...document.querySelectorAll("#addresses .where")].filter(e => e.scrollWidth > e.clientWidth || [...e.children].some(s => s.getClientRects().length > 1)).map(e => e.textContent)`); len(cut) > 0 {
+			t.Errorf("%s: addresses that are cut or broken: %q", tt.name, cut)
+		}
 		b.screenshot(tt.name)
+		checkTrouble(b)
+		b.screenshot(tt.name + "-trouble")
 	}
 	checkKeyboard(b)
 	checkControls(b)
+}
+
+// checkTrouble has the page show a problem and a notice: the cause and what to do apart, and the notice below them.
+func checkTrouble(b *browser) {
+	b.t.Helper()
+	problem := "the camera is not streaming (no camera): " + camera.ErrRefused.Error()
+	cause, cure, _ := strings.Cut(problem, "; ")
+	const notice = "lqstream shows one colour only: it is dark, or the lens is covered"
+	got := js[[]string](b, fmt.Sprintf(`(() => {
+		showProblems([%q]);
+		showNotices([%q]);
+		const problem = $("problem-list").firstChild, notice = $("notice-list").firstChild;
+		const below = notice.getBoundingClientRect().top > problem.getBoundingClientRect().bottom;
+		return [problem.firstChild.data, problem.querySelector("small").textContent, notice.textContent, below ? "below" : "elsewhere"];
+	})()`, problem, notice))
+	if want := []string{cause, cure, notice, "below"}; !slices.Equal(got, want) {
+		b.t.Errorf("the page shows trouble as %q, want %q", got, want)
+	}
 }
 
 // checkControls has each control set the value that it shows, which changes nothing.

@@ -138,7 +138,7 @@ func (s *session) createSensor(ctx context.Context) error {
 		case !errors.Is(err, mmal.ENoMem):
 			return err
 		case s.sensorInfo.Name != "": // so it is not the firmware that lacks something
-			return fmt.Errorf("%w: %w", ErrRefused, err)
+			return fmt.Errorf("%w (%w)", ErrRefused, err)
 		case try == sensorTries:
 			return fmt.Errorf("%w (%w)", ErrNoSupport, err)
 		case try == 1:

@@ -207,7 +207,7 @@ function showProblems(list) {
 
 function showNotices(list) {
   $("notices").hidden = !list.length;
-  $("notices").replaceChildren(...list.map(text => make("li", {}, text)));
+  $("notice-list").replaceChildren(...list.map(text => make("li", {}, text)));
 }
 
 // recovered tells in words what was done against trouble.
@@ -231,7 +231,8 @@ class Feed {
     this.graph.append(this.line);
     this.what = make("p");
     this.who = make("p");
-    $("feed-list").append(make("div", { className: "feed" }, make("h3", {}, stream), this.what, this.who, this.graph));
+    this.rate = make("figcaption");
+    $("feed-list").append(make("div", { className: "feed" }, make("h3", {}, stream), this.what, this.who, make("figure", {}, this.graph, this.rate)));
     this.button = make("button", { type: "button" }, stream);
     this.button.addEventListener("click", () => choose(stream));
     $("streams").append(this.button);
@@ -241,7 +242,7 @@ class Feed {
     if (this.bytes !== undefined && seconds > 0 && s.bytes >= this.bytes) this.history.push((s.bytes - this.bytes) * 8 / seconds);
     this.bytes = s.bytes;
     this.history.splice(0, this.history.length - graphLength);
-    this.what.textContent = `${s.width} × ${s.height}, ${+s.framerate.toFixed(2)} pictures/s, ${bits(s.bitrate_bps)}`;
+    this.what.textContent = `${s.width} × ${s.height}, ${+s.framerate.toFixed(2)} pictures/s`;
     const old = s.frame_age_ms === null ? "no picture yet" : s.frame_age_ms > 2000 ? `no picture for ${time(Math.round(s.frame_age_ms / 1000))}` : "";
     const viewers = s.readers + (s.watchers || 0);
     this.who.textContent = old || `${viewers} ${viewers === 1 ? "viewer" : "viewers"}, picture ${s.frame_age_ms} ms old`;
@@ -253,7 +254,8 @@ class Feed {
     const most = Math.max(...this.history, 1);
     const first = graphLength - this.history.length;
     this.line.setAttribute("points", this.history.map((v, i) => `${first + i},${38 - 36 * v / most}`).join(" "));
-    this.graph.setAttribute("aria-label", `bitrate of the last minutes, at most ${bits(most)}`);
+    this.graph.setAttribute("aria-label", "bitrate of the last minutes");
+    this.rate.textContent = this.history.length ? `now ${bits(this.history.at(-1))}, peak ${bits(most)}` : "";
   }
 }
 
@@ -295,7 +297,9 @@ function showAddresses(st) {
   $("addresses").replaceChildren(...list.map(([what, where]) => {
     const copy = make("button", { type: "button", "aria-label": `Copy the address of ${what}` }, "Copy");
     copy.addEventListener("click", () => copyText(where, copy));
-    const shown = where.startsWith("http") ? make("a", { className: "where", href: where }, where) : make("span", { className: "where" }, where);
+    // A line may end after a slash only.
+    const parts = where.split(/(?<=\/)/).flatMap(part => [make("span", {}, part), make("wbr")]);
+    const shown = where.startsWith("http") ? make("a", { className: "where", href: where }, ...parts) : make("span", { className: "where" }, ...parts);
     return make("li", {}, make("span", { className: "what" }, what), shown, copy);
   }));
 }
@@ -400,10 +404,11 @@ const groups = [
   ["More", []],
 ];
 const labels = {
-  iso: "ISO", awb_mode: "White balance", awb_gains: "Red, blue gain", drc_strength: "Dark parts", hflip: "Mirror left–right",
+  iso: "ISO", awb_mode: "White balance", awb_gains: "Red, blue gain", drc_strength: "Lift dark areas", hflip: "Mirror left–right",
   vflip: "Mirror top–bottom", color_effects: "Tint (U, V)", flicker_avoid: "Lamp flicker", shutter_speed: "Shutter (µs)",
-  exposure_compensation: "Compensation", meter_mode: "Metering", exposure_mode: "Exposure", zoom: "Zoom (x, y, w, h)",
+  exposure_compensation: "Compensation", meter_mode: "Metering", exposure_mode: "Exposure", zoom: "Part of the picture",
 };
+const hints = { zoom: "left, top, width, height; 0 to 1" };
 
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 const label = key => labels[key] || (key.charAt(0).toUpperCase() + key.slice(1)).replace(/^Annotate\.(.)/, (_, c) => c.toUpperCase()).replaceAll("_", " ");
@@ -459,7 +464,7 @@ class Settings {
     const id = `set-${c.key.replace(".", "-")}`;
     const shown = make("output", { htmlFor: id });
     const field = this.field(c, id, shown);
-    c.line = make("div", { className: "control", title: `${c.key} in camera.yaml` }, make("label", { htmlFor: id }, label(c.key)), ...field);
+    c.line = make("div", { className: "control", title: `${c.key} in camera.yaml` }, make("label", { htmlFor: id }, label(c.key), ...(hints[c.key] ? [make("small", {}, hints[c.key])] : [])), ...field);
     return c.line;
   }
 
