@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -23,18 +24,19 @@ func (c Camera) Patch(object []byte) (Camera, error) {
 		return c, err
 	}
 	d := newDecoder()
-	readers := d.liveTable(&c)
-	for _, fixed := range []string{"number", "resolution", "framerate", "sensor_mode"} {
-		readers[fixed] = func(key string, n *node) {
-			d.fail(n.line, key, "cannot change while the camera runs; change it in camera.yaml and start again")
-		}
-	}
+	var changes []field
 	for _, f := range root.fields {
+		if slices.Contains([]string{"number", "resolution", "framerate", "sensor_mode"}, f.key) {
+			d.fail(f.line, f.key, "cannot change while the camera runs; change it in camera.yaml and start again")
+			continue
+		}
 		if f.key == "annotate" && f.value.kind == null {
 			d.fail(f.line, f.key, `has no value; write {"text": ""} for no text, or remove the key`)
 		}
+		changes = append(changes, f)
 	}
-	d.mapping("", root, readers)
+	root.fields = changes
+	d.mapping("", root, d.liveTable(&c))
 	if d.written("awb_mode") && !d.written("awb_gains") && c.AWBMode != "off" {
 		c.AWBGains = [2]float64{}
 	}

@@ -95,6 +95,9 @@ number: cannot change while the camera runs; change it in camera.yaml and start 
 sensor_mode: cannot change while the camera runs; change it in camera.yaml and start again`},
 		{`{"britness": 50}`, `
 britness: unknown key; did you mean brightness?`},
+		{`{"picture": 1, "number": 1}`, `
+number: cannot change while the camera runs; change it in camera.yaml and start again
+picture: unknown key; known here: analog_gain, annotate, awb_gains, awb_mode, brightness, color_effects, contrast, digital_gain, drc_strength, exposure_compensation, exposure_mode, flicker_avoid, hflip, image_denoise, image_effect, iso, meter_mode, rotation, saturation, sharpness, shutter_speed, vflip, video_denoise, video_stabilization, zoom`},
 		{`{"shutter_speed": 40000}`, `
 shutter_speed: 40000 is longer than a frame, which has 33334 microseconds at camera.framerate 30; lower one of them`},
 		{`{"awb_mode": "off"}`, `
