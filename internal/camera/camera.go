@@ -22,7 +22,8 @@ type Camera struct {
 	controls *controls
 
 	ladder *recovery.Ladder
-	frozen suspicion // of watch, one after the other
+	frozen suspicion   // of watch, one after the other
+	told   mmal.Sensor // of the sessions, one after the other
 
 	mu          sync.Mutex // guards what follows
 	state       State

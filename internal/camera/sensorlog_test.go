@@ -47,6 +47,28 @@ func TestSensorModeLogged(t *testing.T) {
 	}
 }
 
+// TestSensorLoggedOnce holds that a reconnect says nothing of a sensor that is the one that was there before.
+func TestSensorLoggedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, testConfig(), vcemu.Config{})
+		time.Sleep(time.Second)
+		if err := r.vc.Inject(vcemu.Disconnect, nil); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		st := r.camera.Status()
+		r.end(t)
+		if st.Recovery.Reconnects == 0 || st.State != camera.Streaming {
+			t.Fatalf("after %d reconnects the camera is %s", st.Recovery.Reconnects, st.State)
+		}
+		for _, message := range []string{`msg="camera found"`, `msg="sensor mode"`} {
+			if n := strings.Count(r.log.String(), message); n != 1 {
+				t.Errorf("the log has %s %d times:\n%s", message, n, r.log)
+			}
+		}
+	})
+}
+
 // TestSensorModeRefused holds that a camera does not start in a mode that its sensor lacks, and says which it has.
 func TestSensorModeRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -35,6 +35,7 @@ type session struct {
 	log  *slog.Logger
 
 	sensorInfo mmal.Sensor
+	told       *mmal.Sensor // the one that the log was last told of; the camera's
 	sensor     *mmal.Component
 	splitter   *mmal.Component
 	splits     int // splitter outputs in use
@@ -49,7 +50,7 @@ type session struct {
 func newSession(c *Camera, client *mmal.Client) *session {
 	return &session{
 		part: part{client: client}, cfg: c.cfg, plan: NewPlan(c.cfg), log: c.log,
-		branches: c.branches, stills: c.stills, controls: c.controls, failed: make(chan error, 1),
+		branches: c.branches, stills: c.stills, controls: c.controls, told: &c.told, failed: make(chan error, 1),
 	}
 }
 
@@ -90,24 +91,29 @@ func (s *session) findSensor(ctx context.Context) error {
 		return noCamera(s.cfg.Number, len(list.Cameras))
 	}
 	s.sensorInfo = list.Cameras[s.cfg.Number]
+	log := s.log
+	if s.sensorInfo == *s.told { // as at the last connection
+		log = slog.New(slog.DiscardHandler)
+	}
+	*s.told = s.sensorInfo
 	known, err := checkSensor(s.sensorInfo.Name)
 	if err != nil {
 		return err
 	}
 	if !known {
-		s.log.Warn("nothing is known of this sensor's modes: resolution and frame rate are left to the firmware; if there is no picture, use a Camera Module 1, 2 or HQ",
+		log.Warn("nothing is known of this sensor's modes: resolution and frame rate are left to the firmware; if there is no picture, use a Camera Module 1, 2 or HQ",
 			"sensor", s.sensorInfo.Name)
 	}
 	if w, h := int(s.sensorInfo.MaxWidth), int(s.sensorInfo.MaxHeight); s.cfg.Width > w || s.cfg.Height > h {
 		return fmt.Errorf("camera.resolution: %dx%d is more than the %dx%d of the %s: %w",
 			s.cfg.Width, s.cfg.Height, w, h, s.sensorInfo.Name, ErrImpossible)
 	}
-	s.log.Info("camera found", "sensor", s.sensorInfo.Name, "width", s.sensorInfo.MaxWidth, "height", s.sensorInfo.MaxHeight)
-	return s.checkSensorMode()
+	log.Info("camera found", "sensor", s.sensorInfo.Name, "width", s.sensorInfo.MaxWidth, "height", s.sensorInfo.MaxHeight)
+	return s.checkSensorMode(log)
 }
 
 // checkSensorMode says how the sensor that was found will be read out, if anything is known of it.
-func (s *session) checkSensorMode() error {
+func (s *session) checkSensorMode(log *slog.Logger) error {
 	p, known := PlanSensor(s.sensorInfo.Name, s.cfg)
 	if !known {
 		return nil
@@ -115,9 +121,9 @@ func (s *session) checkSensorMode() error {
 	if len(p.Errors) > 0 {
 		return fmt.Errorf("%s: %w", strings.Join(p.Errors, "; "), ErrImpossible)
 	}
-	s.log.Info("sensor mode", "sensor", p.Sensor, "mode", p.Text)
+	log.Info("sensor mode", "sensor", p.Sensor, "mode", p.Text)
 	for _, w := range p.Warnings {
-		s.log.Warn("sensor mode: "+w, "sensor", p.Sensor)
+		log.Warn("sensor mode: "+w, "sensor", p.Sensor)
 	}
 	return nil
 }
