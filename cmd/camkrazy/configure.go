@@ -43,13 +43,14 @@ func load(path string) (config.Config, error) {
 	if cfg.RTSP.Addr == "" && cfg.RTSP.TLSAddr == "" {
 		impossible = append(impossible, "rtsp.listen: is empty, and there is no other way to watch: give it an address, as \":8554\"")
 	}
+	lines := strings.Join(impossible, "\n")
 	switch {
 	case len(impossible) == 0:
 		return cfg, err
 	case err == nil:
-		err = fmt.Errorf("configuration %s is not possible:", path)
+		return cfg, fmt.Errorf("configuration %s is not possible:\n%s", path, lines)
 	}
-	return cfg, fmt.Errorf("%w\n%s", err, strings.Join(impossible, "\n"))
+	return cfg, fmt.Errorf("%w\n%s", err, lines)
 }
 
 // printLines writes each line of an error after the program's name.
