@@ -80,6 +80,8 @@ func (d *decoder) userName(to *string) reader {
 			d.fail(n.line, key, "must not be empty")
 		case strings.Contains(name, ":"):
 			d.fail(n.line, key, "must not have a colon in it, which ends the name in an RTSP or HTTP login")
+		case strings.Contains(name, `"`):
+			d.fail(n.line, key, `must not have a " in it, which ends the name in a login by digest`)
 		case strings.ContainsFunc(name, unicode.IsControl):
 			d.fail(n.line, key, "must be one line of text")
 		default:

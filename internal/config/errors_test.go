@@ -387,12 +387,13 @@ func TestUserMistakes(t *testing.T) {
 		{"list of text", "users:\n- hunter2\n-\n", `
 line 2: users[0]: must be {name: …, password: …}, not a single value
 line 3: users[1]: must be {name: …, password: …}, not empty`},
-		{"names", "users:\n- {name: a, password: hunter2}\n- {name: 'a:b', password: hunter2}\n- {name: '', password: hunter2}\n- {name: a, password: hunter2}\n- {name: \"a\\tb\", password: hunter2}\n- {name: 12, password: hunter2}\n", `
+		{"names", "users:\n- {name: a, password: hunter2}\n- {name: 'a:b', password: hunter2}\n- {name: '', password: hunter2}\n- {name: a, password: hunter2}\n- {name: \"a\\tb\", password: hunter2}\n- {name: 12, password: hunter2}\n- {name: 'a\"b', password: hunter2}\n", `
 line 3: users[1].name: must not have a colon in it, which ends the name in an RTSP or HTTP login
 line 4: users[2].name: must not be empty
 line 5: users[3].name: "a" is already the user of line 2; names must differ
 line 6: users[4].name: must be one line of text
-line 7: users[5].name: must be text; put it in quotes`},
+line 7: users[5].name: must be text; put it in quotes
+line 8: users[6].name: must not have a " in it, which ends the name in a login by digest`},
 		{"passwords", "users:\n- {name: a, password: 123456}\n- {name: b, password: }\n- {name: c, password: ''}\n- {name: d, password: [hunter2]}\n- {name: e, password: \"hunter2\\n\"}\n- {name: f, password: true}\n", `
 line 2: users[0].password: must be text; put it in quotes
 line 3: users[1].password: has no value; write text, or remove the key
