@@ -149,6 +149,22 @@ func (d *decoder) multicast(to *string) reader {
 	}
 }
 
+// checkMulticast refuses a group that is so near the end of the range that a later stream would have none.
+func (d *decoder) checkMulticast(c Config) {
+	const key = "rtsp.multicast"
+	group, err := netip.ParseAddrPort(c.RTSP.Multicast)
+	if err != nil || d.bad[key] {
+		return
+	}
+	last := netip.AddrFrom4([4]byte{239, 255, 255, 255})
+	for range len(c.Streams) - 1 {
+		last = last.Prev()
+	}
+	if group.Addr().Compare(last) > 0 {
+		d.failKey(key, "%s has no room for the groups of all %d streams, one after the other; take one up to %s", group.Addr(), len(c.Streams), last)
+	}
+}
+
 func (d *decoder) tls(to *TLS) reader {
 	return func(key string, n *node) {
 		d.mapping(key, n, table{"certificate": d.path(&to.Certificate), "key": d.path(&to.Key)})

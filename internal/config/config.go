@@ -205,5 +205,6 @@ func (d *decoder) config(root *node) Config {
 	cfg.Snapshot = defaultSnapshot(cfg.Camera)
 	d.snapshot("snapshot", snapshot, &cfg.Snapshot)
 	d.checkPorts(cfg)
+	d.checkMulticast(cfg)
 	return cfg
 }

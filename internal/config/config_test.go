@@ -268,6 +268,7 @@ func TestAccepted(t *testing.T) {
 		"rtsp: {listen: camera-1.local:1}",
 		"rtsp: {listen: \"[fe80::1%eth0]:65535\"}",
 		"rtsp: {listen: \"\"}\nhttp: {listen: \"\"}",
+		"streams: {a: {}, b: {}, c: {}}\nrtsp: {multicast: 239.255.255.253:5004}",
 		`{"camera": {"brightness": 60, "zoom": [0, 0, 0.5, 0.5]}}`,
 		"users: [{name: a, password: '1234'}, {name: b, password: yes}]",
 	} {
