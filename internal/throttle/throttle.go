@@ -3,9 +3,12 @@ package throttle
 
 import (
 	"context"
+	"maps"
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/camkrazy/camkrazy/internal/origin"
 )
 
 const (
@@ -17,12 +20,15 @@ const (
 	line = 5 * time.Second
 	// memory is how long a failure is remembered.
 	memory = time.Minute
-	// maxAddresses bounds what is remembered. Beyond it the address that failed longest ago is forgotten.
+	// maxAddresses bounds what is remembered. Beyond it the address that failed longest ago is forgotten. What
+	// [origin.Key] counts of one /64 is far less, so that nobody can make room for further guesses with that alone.
 	maxAddresses = 1024
 )
 
 // Throttle remembers who failed. The zero value is ready, and all methods may be called at any time.
 type Throttle struct {
+	finder origin.Finder
+
 	mu     sync.Mutex
 	from   map[netip.Prefix]*guesser
 	failed uint64
@@ -38,7 +44,7 @@ type guesser struct {
 // Wait returns when remote, an IP address or HOST:PORT, may have a password looked at, or false if it may not: too many
 // tries of that address wait already, or ctx is done.
 func (t *Throttle) Wait(ctx context.Context, remote string) bool {
-	delay := t.next(network(remote), time.Now())
+	delay := t.next(t.finder.Of(remote), time.Now())
 	if delay <= 0 {
 		return true
 	}
@@ -56,10 +62,10 @@ func (t *Throttle) Wait(ctx context.Context, remote string) bool {
 }
 
 // next gives a try its turn and returns the time until then.
-func (t *Throttle) next(from netip.Prefix, now time.Time) time.Duration {
+func (t *Throttle) next(from origin.Origin, now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	g := t.from[from]
+	g := t.from[origin.Key(from, t.from)]
 	if g == nil || g.failures <= free || now.Sub(g.last) > memory {
 		return 0
 	}
@@ -75,23 +81,23 @@ func (t *Throttle) next(from netip.Prefix, now time.Time) time.Duration {
 
 // Failed notes that remote gave a wrong password.
 func (t *Throttle) Failed(remote string) {
+	from := t.finder.Of(remote)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.failed++
-	now, from := time.Now(), network(remote)
-	g := t.from[from]
+	now := time.Now()
+	maps.DeleteFunc(t.from, func(_ netip.Prefix, g *guesser) bool { return now.Sub(g.last) > memory })
+	key := origin.Key(from, t.from)
+	g := t.from[key]
 	if g == nil {
-		g = t.add(from, now)
-	}
-	if now.Sub(g.last) > memory {
-		g.failures = 0
+		g = t.add(key)
 	}
 	g.failures++
 	g.last = now
 }
 
 // add makes room for an address. The caller holds mu.
-func (t *Throttle) add(from netip.Prefix, now time.Time) *guesser {
+func (t *Throttle) add(from netip.Prefix) *guesser {
 	if t.from == nil {
 		t.from = make(map[netip.Prefix]*guesser)
 	}
@@ -104,7 +110,7 @@ func (t *Throttle) add(from netip.Prefix, now time.Time) *guesser {
 		}
 		delete(t.from, oldest)
 	}
-	g := &guesser{last: now}
+	g := &guesser{}
 	t.from[from] = g
 	return g
 }
@@ -114,20 +120,4 @@ func (t *Throttle) Failures() uint64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.failed
-}
-
-// network is what counts as one address: of IPv6 all that one subscriber has, a /64.
-func network(remote string) netip.Prefix {
-	addr, err := netip.ParseAddr(remote)
-	if err != nil {
-		port, _ := netip.ParseAddrPort(remote) // what is neither shares the zero prefix
-		addr = port.Addr()
-	}
-	addr = addr.Unmap().WithZone("")
-	bits := addr.BitLen()
-	if addr.Is6() {
-		bits = 64
-	}
-	prefix, _ := addr.Prefix(bits)
-	return prefix
 }

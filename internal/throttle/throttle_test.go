@@ -3,6 +3,7 @@ package throttle
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -96,23 +97,41 @@ func TestMemoryIsBounded(t *testing.T) {
 		if len(th.from) != maxAddresses {
 			t.Errorf("%d addresses are remembered, want %d", len(th.from), maxAddresses)
 		}
-		if _, known := th.from[network("10.0.0.0")]; known {
+		if _, known := th.from[netip.MustParsePrefix("10.0.0.0/32")]; known {
 			t.Error("the oldest is remembered")
 		}
 	})
 }
 
-func TestNetwork(t *testing.T) {
-	for _, tt := range []struct{ a, b string }{
-		{"2001:db8::1", "[2001:db8::ffff:2]:80"},
-		{"fe80::1%eth0", "[fe80::2%eth1]:554"},
-		{"10.1.2.3", "[::ffff:10.1.2.3]:80"},
-	} {
-		if network(tt.a) != network(tt.b) {
-			t.Errorf("%s and %s are %v and %v", tt.a, tt.b, network(tt.a), network(tt.b))
+// TestNeighboursDoNotWait has one host of the LAN guess with one address, then with one after the other of its prefix.
+func TestNeighboursDoNotWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var th Throttle
+		for range 2 * free {
+			th.Failed("[fe80::bad%eth0]:1000")
 		}
-	}
-	if network("10.1.2.3") == network("10.1.2.4") || network("2001:db8::1") == network("2001:db8:0:1::1") {
-		t.Error("different networks are one")
-	}
+		waited(t, &th, "fe80::bad")
+		if d, _ := waited(t, &th, "fe80::bad"); d != pause {
+			t.Errorf("the guesser waited %v, want %v", d, pause)
+		}
+		if d, ok := waited(t, &th, "[fe80::2%eth0]:554"); d != 0 || !ok {
+			t.Errorf("its neighbour waited %v, allowed %v", d, ok)
+		}
+		th.Failed("192.0.2.1")
+		for i := range 2 * maxAddresses {
+			th.Failed(fmt.Sprintf("fe80::1:%x", i))
+		}
+		if _, known := th.from[netip.MustParsePrefix("192.0.2.1/32")]; !known || len(th.from) > 20 {
+			t.Errorf("addresses of one host made another one forgotten, %d are remembered", len(th.from))
+		}
+		waited(t, &th, "fe80::1:1:1")
+		if d, _ := waited(t, &th, "fe80::1:1:2"); d != pause {
+			t.Errorf("one more address of the guesser waited %v, want %v", d, pause)
+		}
+		for _, other := range []string{"192.0.2.2", "fd12::1"} {
+			if d, ok := waited(t, &th, other); d != 0 || !ok {
+				t.Errorf("%s waited %v, allowed %v", other, d, ok)
+			}
+		}
+	})
 }
