@@ -2,9 +2,12 @@ package rtspd
 
 import (
 	"errors"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/camkrazy/camkrazy/internal/origin"
 )
 
 const (
@@ -30,16 +33,19 @@ var errReplaced = errors.New("too many connections that do not play")
 // One more than there may be is not refused: whoever has been idle for longest goes, of the address that has the most. A
 // player comes and plays within a moment, so that a crowd that says nothing does not keep it out.
 type guests struct {
-	limit time.Duration // idleTime, but in tests
+	limit  time.Duration // idleTime, but in tests
+	finder origin.Finder
 
-	mu   sync.Mutex
-	all  int                 // that do not play
-	idle map[string][]*guest // the same by address, the longest idle first
+	mu    sync.Mutex
+	all   int                       // that do not play
+	idle  map[netip.Prefix][]*guest // the same by what counts as one address, the longest idle first
+	stood uint64                    // calls of stand
 }
 
 // guest is one open connection. Its fields are guarded by guests.mu.
 type guest struct {
-	from    string
+	from    netip.Prefix
+	stood   uint64 // orders those that are idle by since when they are
 	playing bool
 	gone    bool
 	timer   *time.Timer // shows the guest out
@@ -47,14 +53,16 @@ type guest struct {
 }
 
 func newGuests(limit time.Duration) *guests {
-	return &guests{limit: limit, idle: make(map[string][]*guest)}
+	return &guests{limit: limit, idle: make(map[netip.Prefix][]*guest)}
 }
 
-// enter takes a new connection from an address. If it is idle for too long, or has to make room, out is called, which
+// enter takes a new connection from remote, an IP address or HOST:PORT. If it is idle for too long, or has to make room, out is called, which
 // must not block.
-func (g *guests) enter(from string, out func(error)) *guest {
+func (g *guests) enter(remote string, out func(error)) *guest {
+	at := g.finder.Of(remote)
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	from := origin.Key(at, g.idle)
 	switch {
 	case len(g.idle[from]) >= maxIdleFrom:
 		g.replace(from)
@@ -68,18 +76,19 @@ func (g *guests) enter(from string, out func(error)) *guest {
 }
 
 // replace shows out who has been idle for longest of an address. The caller holds mu.
-func (g *guests) replace(from string) {
+func (g *guests) replace(from netip.Prefix) {
 	v := g.idle[from][0]
 	g.forget(v)
 	v.out(errReplaced)
 }
 
-// busiest is the address with the most idle guests. The caller holds mu.
-func (g *guests) busiest() string {
-	found := ""
+// busiest is the address with the most idle guests, of several the one that has been idle for longest: so where each has
+// but one, as in a crowd, the newest stays. The caller holds mu.
+func (g *guests) busiest() (found netip.Prefix) {
+	var most []*guest
 	for from, idle := range g.idle {
-		if len(idle) > len(g.idle[found]) {
-			found = from
+		if len(idle) > len(most) || len(idle) == len(most) && idle[0].stood < most[0].stood {
+			found, most = from, idle
 		}
 	}
 	return found
@@ -132,6 +141,8 @@ func (g *guests) forget(v *guest) {
 // stand counts one that does not play. The caller holds mu.
 func (g *guests) stand(v *guest) {
 	g.all++
+	g.stood++
+	v.stood = g.stood
 	g.idle[v.from] = append(g.idle[v.from], v)
 }
 

@@ -2,9 +2,12 @@ package rtspd
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net"
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -148,7 +151,7 @@ func TestOneAddressLeavesRoom(t *testing.T) {
 func (s *Server) idle(address string) int {
 	s.guests.mu.Lock()
 	defer s.guests.mu.Unlock()
-	return len(s.guests.idle[address])
+	return idleFrom(s.guests, address)
 }
 
 // TestGuestsMakeRoom fills the place for connections that do not play from several addresses: one more takes the place
@@ -158,22 +161,23 @@ func TestGuestsMakeRoom(t *testing.T) {
 	closed := make(map[string]int)
 	enter := func(from, name string) *guest { return g.enter(from, func(error) { closed[name]++ }) }
 	const quiet = 10
-	few := make([]*guest, quiet)
-	for i := range few {
-		few[i] = enter("few", "few")
+	const few, many, more, most = "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"
+	quietOnes := make([]*guest, quiet)
+	for i := range quietOnes {
+		quietOnes[i] = enter(few, "few")
 	}
-	enter("many", "first of many")
-	second := enter("many", "second of many")
+	enter(many, "first of many")
+	second := enter(many, "second of many")
 	for i := range maxIdle - quiet - 2 {
-		enter([]string{"many", "more", "most"}[i%3], "other")
+		enter([]string{many, more, most}[i%3], "other")
 	}
 	if g.all != maxIdle || len(closed) != 0 {
 		t.Fatalf("%d guests and %v closed, want %d and none", g.all, closed, maxIdle)
 	}
-	if len(g.idle["many"]) <= len(g.idle["most"]) {
+	if idleFrom(g, many) <= idleFrom(g, most) {
 		t.Fatal("the busiest address is not the one that this test is about")
 	}
-	enter("new", "new")
+	enter("192.0.2.5", "new")
 	if want := map[string]int{"first of many": 1}; !maps.Equal(closed, want) {
 		t.Errorf("closed %v, want %v", closed, want)
 	}
@@ -181,10 +185,40 @@ func TestGuestsMakeRoom(t *testing.T) {
 		t.Errorf("%d guests, want %d", g.all, maxIdle)
 	}
 	g.leave(second)
-	g.leave(few[0])
-	g.leave(few[0])
-	if got := len(g.idle["few"]); got != quiet-1 {
+	g.leave(quietOnes[0])
+	g.leave(quietOnes[0])
+	if got := idleFrom(g, few); got != quiet-1 {
 		t.Errorf("%d of few, want %d", got, quiet-1)
+	}
+}
+
+func idleFrom(g *guests, address string) int {
+	return len(g.idle[netip.PrefixFrom(netip.MustParseAddr(address), 32)])
+}
+
+// TestNewestStays has a crowd in which each address has one idle connection: a player that has just come is not the one
+// to go, whether the crowd has many networks or many addresses of the LAN.
+func TestNewestStays(t *testing.T) {
+	for name, address := range map[string]string{
+		"IPv4": "192.0.%[2]d.%[1]d:554", "networks": "[2001:db8:%d:%d::1]:554", "one network": "[2001:db8::%d:%d]:554", "link": "[fe80::%d:%d%%eth0]:554",
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGuests(time.Hour)
+			var closed []int
+			replaced := false
+			for i := range 500 {
+				g.enter(fmt.Sprintf(address, i%256, i/256), func(error) { closed = append(closed, i) })
+				if i == 450 {
+					g.enter("192.0.2.1", func(error) { replaced = true })
+				}
+			}
+			if replaced {
+				t.Error("a player that only 49 came after had to go")
+			}
+			if !slices.IsSorted(closed) || closed[len(closed)-1] >= 450 {
+				t.Errorf("in another order than they came, were closed %v", closed)
+			}
+		})
 	}
 }
 

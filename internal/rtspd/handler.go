@@ -52,7 +52,7 @@ func (h *handler) OnConnOpen(ctx *gortsplib.ServerHandlerOnConnOpenCtx) {
 	if c.lane, _ = conn.NetConn().(*lane); c.lane != nil {
 		c.secure = c.lane.secure
 	}
-	c.guest = h.s.guests.enter(remote.IP.String(), func(reason error) {
+	c.guest = h.s.guests.enter(c.remote, func(reason error) {
 		if missed, ok := h.s.crowded.now(); ok && reason != nil {
 			h.s.log.Warn("connection closed", "remote", remote, "reason", reason, "more", missed)
 		}
