@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"net/http"
 	"path/filepath"
 	"testing"
@@ -52,7 +53,7 @@ func TestDeadlines(t *testing.T) {
 		cfg, stream := liveConfig()
 		network := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
 		s := New(cfg)
-		s.plain = &guests{Listener: network, from: make(map[string]int)}
+		s.plain = &guests{Listener: network, from: make(map[netip.Prefix]int)}
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- s.Run(ctx) }()

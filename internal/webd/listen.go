@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"syscall"
+
+	"github.com/camkrazy/camkrazy/internal/origin"
 )
 
 const (
@@ -24,7 +27,7 @@ const (
 func listen(address, key string) (*guests, error) {
 	listener, err := net.Listen("tcp", address)
 	if err == nil {
-		return &guests{Listener: listener, from: make(map[string]int)}, nil
+		return &guests{Listener: listener, from: make(map[netip.Prefix]int)}, nil
 	}
 	remedy := "set " + key + " in camera.yaml to an address of this machine"
 	switch {
@@ -45,10 +48,11 @@ func listen(address, key string) (*guests, error) {
 // guests is a listener that closes the connections of too many.
 type guests struct {
 	net.Listener
+	finder origin.Finder
 
 	mu      sync.Mutex // guards what follows
 	open    int
-	from    map[string]int // open ones by address
+	from    map[netip.Prefix]int // open ones by what counts as one address
 	refused uint64
 }
 
@@ -59,8 +63,8 @@ func (g *guests) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		from := addressOf(conn.RemoteAddr().String())
-		if !g.enter(from) {
+		from, entered := g.enter(conn.RemoteAddr().String())
+		if !entered {
 			conn.Close()
 			continue
 		}
@@ -71,19 +75,22 @@ func (g *guests) Accept() (net.Conn, error) {
 	}
 }
 
-func (g *guests) enter(from string) bool {
+// enter counts a connection from remote, if there may be one more, under the address that it returns for leave.
+func (g *guests) enter(remote string) (from netip.Prefix, ok bool) {
+	at := g.finder.Of(remote)
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	from = origin.Key(at, g.from)
 	if g.open >= maxConns || g.from[from] >= maxFrom {
 		g.refused++
-		return false
+		return from, false
 	}
 	g.open++
 	g.from[from]++
-	return true
+	return from, true
 }
 
-func (g *guests) leave(from string) {
+func (g *guests) leave(from netip.Prefix) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.open--
@@ -112,13 +119,4 @@ type guest struct {
 func (c *guest) Close() error {
 	c.leave()
 	return c.Conn.Close()
-}
-
-// addressOf is the IP address of HOST:PORT.
-func addressOf(remote string) string {
-	host, _, err := net.SplitHostPort(remote)
-	if err != nil {
-		return remote
-	}
-	return host
 }

@@ -1,15 +1,17 @@
 package webd
 
 import (
+	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"testing"
 )
 
 // TestGuests holds that one address cannot take all connections, and that who leaves makes room.
 func TestGuests(t *testing.T) {
 	network := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
-	g := &guests{Listener: network, from: make(map[string]int)}
+	g := &guests{Listener: network, from: make(map[netip.Prefix]int)}
 	accepted := make(chan net.Conn)
 	go func() {
 		for {
@@ -47,5 +49,21 @@ func TestGuests(t *testing.T) {
 	}
 	g.Close()
 	for range accepted {
+	}
+}
+
+// TestOneNetworkLeavesRoom has the addresses of one /64, which a stranger has by the 2^64, ask for all connections.
+func TestOneNetworkLeavesRoom(t *testing.T) {
+	for _, prefix := range []string{"2001:db8:1:1", "fe80:"} {
+		g := &guests{from: make(map[netip.Prefix]int)}
+		for i := range 2 * maxConns {
+			g.enter(fmt.Sprintf("[%s::%x]:80", prefix, 1+i))
+		}
+		if open, _ := g.counts(); open > maxConns/2 {
+			t.Errorf("%s::/64 has %d of %d connections", prefix, open, maxConns)
+		}
+		if _, ok := g.enter("192.0.2.1:80"); !ok {
+			t.Errorf("%s::/64 keeps another address out", prefix)
+		}
 	}
 }
