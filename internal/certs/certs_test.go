@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"log/slog"
 	"net"
 	"os"
@@ -13,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -173,6 +176,42 @@ func TestSupplied(t *testing.T) {
 	if err := shake(t, server, "both", time.Now()); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestExpired has a certificate that is over, on the day that a board without a clock may begin with.
+func TestExpired(t *testing.T) {
+	for days, want := range map[int]bool{-1: true, 1: false} {
+		synctest.Test(t, func(t *testing.T) {
+			file := write(t, t.TempDir(), "mine.pem", until(t, time.Now().AddDate(0, 0, days)))
+			server, log := load(t, Config{Certificate: file})
+			if len(server.Certificates) != 1 {
+				t.Error("it is not served")
+			}
+			if warned := strings.Contains(log, "has expired"); warned != want {
+				t.Errorf("%d days before its end: warned %v, want %v", days, warned, want)
+			}
+		})
+	}
+}
+
+// until returns a certificate with an end, and its key.
+func until(t *testing.T, end time.Time) []byte {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{NotBefore: notBefore, NotAfter: end}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})...)
 }
 
 func TestSuppliedRefused(t *testing.T) {
