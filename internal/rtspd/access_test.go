@@ -33,6 +33,8 @@ func TestBasic(t *testing.T) {
 		{"plain, allowed", false, true, right, 200, true},
 		{"plain, allowed, wrong", false, true, wrong, 401, true},
 		{"TLS", true, false, right, 200, true},
+		{"TLS, small letters", true, false, "basic  " + strings.TrimPrefix(right, "Basic "), 200, true},
+		{"plain, small letters", false, false, "basic " + strings.TrimPrefix(right, "Basic "), 401, false},
 		{"TLS, wrong", true, false, wrong, 401, true},
 		{"TLS, no base64", true, false, "Basic !", 401, true},
 	}
@@ -68,8 +70,11 @@ func TestDigests(t *testing.T) {
 			t.Fatalf("challenge %d: got %v, want %s", i, offers, algorithm)
 		}
 		res.Header["WWW-Authenticate"] = offers[i : i+1]
-		if res := c.do(base.Describe, u, "Authorization", answer(t, res, base.Describe, u, users[0])); res.StatusCode != 200 {
-			t.Errorf("%s: got %d", algorithm, res.StatusCode)
+		shown := answer(t, res, base.Describe, u, users[0])
+		for _, header := range []string{shown, "digest  " + strings.TrimPrefix(shown, "Digest ")} {
+			if res := c.do(base.Describe, u, "Authorization", header); res.StatusCode != 200 {
+				t.Errorf("%s: got %d for %s", algorithm, res.StatusCode, header)
+			}
 		}
 	}
 }

@@ -98,19 +98,25 @@ func (d *door) read(v *visitor, req *base.Request) *headers.Authorization {
 	if len(values) != 1 {
 		return nil
 	}
-	if encoded, is := strings.CutPrefix(values[0], "Basic "); is {
-		text, err := base64.StdEncoding.DecodeString(encoded)
+	scheme, rest, _ := strings.Cut(values[0], " ")
+	rest = strings.TrimLeft(rest, " ")
+	switch { // in any letters: RFC 9110 section 11.1
+	case strings.EqualFold(scheme, "Basic"):
+		text, err := base64.StdEncoding.DecodeString(rest)
 		name, password, found := strings.Cut(string(text), ":") // the library refuses a colon in the password
 		if err != nil || !found || !d.allowsBasic(v) {
 			return nil
 		}
 		return &headers.Authorization{Method: headers.AuthMethodBasic, Username: name, BasicPass: password}
+	case strings.EqualFold(scheme, "Digest"):
+		var a headers.Authorization
+		err := a.Unmarshal(base.HeaderValue{"Digest " + rest})
+		if err != nil || a.Username == "" || a.Realm != realm || v.nonce == "" || a.Nonce != v.nonce {
+			return nil
+		}
+		return &a
 	}
-	var a headers.Authorization
-	if a.Unmarshal(values) != nil || a.Username == "" || a.Realm != realm || v.nonce == "" || a.Nonce != v.nonce {
-		return nil
-	}
-	return &a
+	return nil
 }
 
 // right says whether credentials are a user's. It compares with all users in a time that does not depend on them.
