@@ -56,7 +56,7 @@ func newDoor(cfg Config, log *slog.Logger) *door {
 // visitor is what the door knows of one connection.
 type visitor struct {
 	remote string // HOST:PORT
-	secure bool   // nobody can read along
+	secure bool   // nobody can read along what the visitor sends
 	nonce  string // of the challenge; empty before the first
 	passed bool   // has shown a right password
 }

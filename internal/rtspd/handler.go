@@ -48,10 +48,8 @@ func ok() *base.Response { return &base.Response{StatusCode: base.StatusOK} }
 func (h *handler) OnConnOpen(ctx *gortsplib.ServerHandlerOnConnOpenCtx) {
 	conn := ctx.Conn
 	remote := conn.NetConn().RemoteAddr().(*net.TCPAddr)
-	c := &caller{visitor: visitor{remote: remote.String()}}
-	if c.lane, _ = conn.NetConn().(*lane); c.lane != nil {
-		c.secure = c.lane.secure
-	}
+	c := &caller{visitor: visitor{remote: remote.String(), secure: isSecure(conn.NetConn())}}
+	c.lane, _ = conn.NetConn().(*lane)
 	c.guest = h.s.guests.enter(c.remote, func(reason error) {
 		if missed, ok := h.s.crowded.now(); ok && reason != nil {
 			h.s.log.Warn("connection closed", "remote", remote, "reason", reason, "more", missed)

@@ -92,6 +92,25 @@ func newLane(conn net.Conn) *lane {
 	return &lane{Conn: conn, secure: secure, credit: inboundBurst, credited: time.Now()}
 }
 
+// secureAddr is the local address of a connection that came by TLS.
+type secureAddr struct{ net.Addr }
+
+// LocalAddr implements net.Conn. It is all that the library's tunnel through HTTP shows of the connection from which it
+// reads, so that it has to tell how that came.
+func (l *lane) LocalAddr() net.Addr {
+	if l.secure {
+		return secureAddr{l.Conn.LocalAddr()}
+	}
+	return l.Conn.LocalAddr()
+}
+
+// isSecure says whether what a client sends by a lane, or by a tunnel through two of them, is encrypted. What such a
+// tunnel brings to the client goes by the other lane, and is encrypted if the client has chosen TLS for that too.
+func isSecure(conn net.Conn) bool {
+	_, secure := conn.LocalAddr().(secureAddr)
+	return secure
+}
+
 // Read implements net.Conn. It fails when the viewer has sent too much.
 func (l *lane) Read(p []byte) (int, error) {
 	if n := l.inbound.rest(p); n > 0 {
