@@ -156,6 +156,51 @@ func TestReaderLimit(t *testing.T) {
 	eventually(t, "there is a place again", func() bool { return setup().StatusCode == 200 })
 }
 
+// TestPlaceOfPaused: who has not played for a while gives its place to another one, if there is no other.
+func TestPlaceOfPaused(t *testing.T) {
+	play := func(c *rawClient, s *Server) { c.play(s) }
+	pause := func(c *rawClient, s *Server) {
+		session := c.play(s)
+		c.do(base.Pause, url(c.t, s, "/hqstream"), "Session", session)
+	}
+	setUp := func(c *rawClient, s *Server) {
+		c.do(base.Setup, url(c.t, s, "/hqstream/trackID=0"), "Transport", overTCP)
+	}
+	for _, tt := range []struct {
+		name   string
+		do     func(*rawClient, *Server)
+		places int
+		rest   time.Duration
+		want   base.StatusCode
+		goes   bool
+	}{
+		{"plays", play, 1, 0, 453, false},
+		{"has just paused", pause, 1, time.Hour, 453, false},
+		{"has paused", pause, 1, 0, 200, true},
+		{"has paused, but there is room", pause, 2, 0, 200, false},
+		{"has never played", setUp, 1, 0, 200, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := run(t, Config{MaxReaders: tt.places}, func(s *Server) { s.viewers.rest = tt.rest })
+			s.Sink("hqstream")(tiny(t)[0])
+			first, second := dial(t, s), dial(t, s)
+			tt.do(first, s)
+			res := second.do(base.Setup, url(t, s, "/hqstream/trackID=0"), "Transport", overTCP)
+			if res.StatusCode != tt.want {
+				t.Errorf("another one: got %d %s, want %d", res.StatusCode, res.StatusMessage, tt.want)
+			}
+			if tt.goes {
+				_, err := io.Copy(io.Discard, first.net)
+				if isTimeout(err) {
+					t.Error("the first one keeps its connection")
+				}
+			} else if res := first.do(base.Options, url(t, s, "/hqstream")); res.StatusCode != 200 {
+				t.Errorf("the first one: got %d", res.StatusCode)
+			}
+		})
+	}
+}
+
 // TestCrowd has strangers hold 1,000 silent connections and 100 with requests that never end, from several addresses. A
 // viewer does not notice, another one can come, and what the strangers hold is bounded.
 func TestCrowd(t *testing.T) {

@@ -151,7 +151,8 @@ func (h *handler) OnSetup(ctx *gortsplib.ServerHandlerOnSetupCtx) (
 	}
 	ports := c.udpPorts(ctx.Request.Header)
 	h.s.viewers.replace(h.ctx, ctx.Session, ports)
-	if !h.s.viewers.seat(ctx.Session, st, c.remote, ports) {
+	seated := func() bool { return h.s.viewers.seat(ctx.Session, st, c.remote, ports) }
+	if !seated() && (!h.s.viewers.makeRoom(h.ctx) || !seated()) {
 		return h.full(st, c.remote), nil, nil
 	}
 	return ok(), out, nil

@@ -4,13 +4,19 @@ import (
 	"context"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/bluenviron/gortsplib/v5"
 )
 
+// restTime is how long a session that does not play keeps its place though another one wants it. It is not ended by that
+// alone: a person may pause a player for an hour, and nobody is worse off while there are other places.
+const restTime = time.Minute
+
 // viewers knows the sessions that are set up, and bounds how many there may be.
 type viewers struct {
 	limit int
+	rest  time.Duration // restTime, but in tests
 
 	mu       sync.Mutex
 	sessions map[*gortsplib.ServerSession]*viewer
@@ -21,16 +27,17 @@ type viewer struct {
 	stream  *stream
 	remote  string
 	playing bool
-	played  bool  // it plays or did before
-	lane    *lane // that can leave out pictures; nil if there is none
-	dropped bool  // it was too slow and is being closed
+	rests   time.Time // since when it does not play, unless it does
+	played  bool      // it plays or did before
+	lane    *lane     // that can leave out pictures; nil if there is none
+	dropped bool      // it was too slow and is being closed
 
 	ports netip.AddrPort // of its RTP over UDP; invalid for other ways
 	gone  chan struct{}  // closed when the session is
 }
 
 func newViewers(limit int) *viewers {
-	return &viewers{limit: limit, sessions: make(map[*gortsplib.ServerSession]*viewer)}
+	return &viewers{limit: limit, rest: restTime, sessions: make(map[*gortsplib.ServerSession]*viewer)}
 }
 
 // seat has a place for a session that is set up for st; false if all places are taken.
@@ -43,7 +50,7 @@ func (v *viewers) seat(s *gortsplib.ServerSession, st *stream, remote string, po
 	if len(v.sessions) >= v.limit {
 		return false
 	}
-	v.sessions[s] = &viewer{stream: st, remote: remote, ports: ports, gone: make(chan struct{})}
+	v.sessions[s] = &viewer{stream: st, remote: remote, rests: time.Now(), ports: ports, gone: make(chan struct{})}
 	return true
 }
 
@@ -59,12 +66,39 @@ func (v *viewers) replace(ctx context.Context, s *gortsplib.ServerSession, ports
 		}
 	}
 	v.mu.Unlock()
+	await(ctx, gone)
+}
+
+// makeRoom ends the session that has not played for longest, if that is restTime or more, and returns true when it is
+// gone; false if there is none.
+func (v *viewers) makeRoom(ctx context.Context) bool {
+	v.mu.Lock()
+	var session *gortsplib.ServerSession
+	var longest *viewer
+	for s, r := range v.sessions {
+		if !r.playing && time.Since(r.rests) >= v.rest && (longest == nil || r.rests.Before(longest.rests)) {
+			session, longest = s, r
+		}
+	}
+	v.mu.Unlock()
+	if longest == nil {
+		return false
+	}
+	longest.stream.log.Info("viewer that does not play makes room for another", "remote", longest.remote)
+	session.Close()
+	return await(ctx, longest.gone)
+}
+
+// await returns true when a session is gone, or false if there is none or ctx is done.
+func await(ctx context.Context, gone <-chan struct{}) bool {
 	if gone == nil {
-		return
+		return false
 	}
 	select {
 	case <-gone:
+		return true
 	case <-ctx.Done():
+		return false
 	}
 }
 
@@ -105,7 +139,7 @@ func (v *viewers) pause(s *gortsplib.ServerSession) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if r := v.sessions[s]; r != nil {
-		r.playing = false
+		r.playing, r.rests = false, time.Now()
 	}
 }
 
