@@ -42,7 +42,7 @@ func (st *stream) greet(s *gortsplib.ServerSession, maxAge time.Duration) (owed 
 	defer st.mu.Unlock()
 	out, newest := st.out.Load(), st.last.newest()
 	shared := s.Transport().Protocol == gortsplib.ProtocolUDPMulticast
-	if shared || out == nil || newest == nil || time.Since(time.Unix(0, st.lastWrite.Load())) > maxAge {
+	if shared || out == nil || newest == nil || time.Since(*st.lastWrite.Load()) > maxAge {
 		st.joining++
 		return true, nil
 	}

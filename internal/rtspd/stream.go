@@ -35,8 +35,8 @@ type stream struct {
 
 	frames, keyFrames, bytes atomic.Uint64
 	drops, skips, refused    atomic.Uint64
-	newest                   atomic.Uint32 // RTP timestamp of the newest picture
-	lastWrite                atomic.Int64  // unix nanoseconds, 0 = never
+	newest                   atomic.Uint32             // RTP timestamp of the newest picture
+	lastWrite                atomic.Pointer[time.Time] // nil: never
 
 	// mu makes one writer of the camera's goroutines, of which a rebuilt pipeline brings new ones. It is held while
 	// packets go to gortsplib, so OnStreamWriteError, which is called from there, must not take it.
@@ -215,7 +215,7 @@ func (st *stream) count(nals [][]byte, idr bool, now time.Time) {
 	if idr {
 		st.keyFrames.Add(1)
 	}
-	st.lastWrite.Store(now.UnixNano())
+	st.lastWrite.Store(&now)
 }
 
 // inOrder reports whether capture times rise. Where they do not, the camera's clock has begun anew: a viewer can take
@@ -241,8 +241,8 @@ func (st *stream) stats() StreamStats {
 		KeyFrames:   st.keyFrames.Load(),
 		Bytes:       st.bytes.Load(),
 	}
-	if ns := st.lastWrite.Load(); ns != 0 {
-		s.LastWrite = time.Unix(0, ns)
+	if last := st.lastWrite.Load(); last != nil {
+		s.LastWrite = *last
 	}
 	return s
 }
