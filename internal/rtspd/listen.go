@@ -31,6 +31,7 @@ type sockets struct {
 	rtp, rtcp     net.PacketConn
 
 	accepted chan net.Conn
+	serving  chan struct{} // closed when there are streams to serve
 	closed   chan struct{}
 	shut     func()
 	accept   sync.WaitGroup
@@ -39,7 +40,7 @@ type sockets struct {
 // openSockets binds the ports of RTSP and RTSPS, either of which may be empty, and on RTSP's address a pair of UDP
 // ports: RTP on an even one, RTCP on the next (RFC 3550 section 11).
 func openSockets(plain, secure string, cfg *tls.Config, log *slog.Logger) (*sockets, error) {
-	s := &sockets{log: log, accepted: make(chan net.Conn), closed: make(chan struct{})}
+	s := &sockets{log: log, accepted: make(chan net.Conn), serving: make(chan struct{}), closed: make(chan struct{})}
 	s.shut = sync.OnceFunc(func() { close(s.closed) })
 	if err := s.open(plain, secure, cfg); err != nil {
 		s.Close()
@@ -138,8 +139,13 @@ func (s *sockets) acceptFrom(l net.Listener) {
 	}
 }
 
-// Accept implements net.Listener. An error ends gortsplib's server, so that there is one only after Close.
+// Accept implements net.Listener. An error ends gortsplib's server, so that there is one only after Close. Streams can be
+// opened only on a server that accepts: who comes before that waits, and is not told that there is no picture.
 func (s *sockets) Accept() (net.Conn, error) {
+	select {
+	case <-s.serving:
+	case <-s.closed:
+	}
 	select {
 	case conn := <-s.accepted:
 		return conn, nil

@@ -222,3 +222,26 @@ func TestDescribeGivesUp(t *testing.T) {
 		t.Errorf("answered after %v, want at least %v", took, s.wait)
 	}
 }
+
+// TestFirstComer has a player that comes before the streams are open, which takes the lock of each.
+func TestFirstComer(t *testing.T) {
+	var st *stream
+	s := run(t, Config{}, func(s *Server) {
+		st = s.streams["lqstream"]
+		st.mu.Lock()
+	})
+	c, early := dial(t, s), make(chan *base.Response, 1)
+	go func() {
+		early <- c.do(base.Setup, url(t, s, "/lqstream/trackID=0"), "Transport", overTCP)
+	}()
+	select {
+	case res := <-early:
+		early <- res
+		t.Errorf("answered %d before there was a stream", res.StatusCode)
+	case <-time.After(50 * time.Millisecond): // enough for a server that does not wait
+	}
+	st.mu.Unlock()
+	if res := <-early; res.StatusCode != 200 {
+		t.Errorf("got %d %s", res.StatusCode, res.StatusMessage)
+	}
+}

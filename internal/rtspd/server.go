@@ -230,6 +230,7 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 		defer st.close()
 	}
+	close(s.sockets.serving)
 	s.sockets.report(s.log)
 
 	stop := context.AfterFunc(ctx, srv.Close)
