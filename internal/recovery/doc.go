@@ -9,8 +9,8 @@
 //	reboot            the board, if somebody can                 as often as a Budget allows
 //
 // A fault may say at which rung it has to begin, for what cannot help need not be tried, and where it has to end, for
-// what it tells is not reason enough for more. When all has been well for a while (Settle), the next fault begins at the
-// bottom again.
+// what it tells is not reason enough for more. When all has been well for a while (Over), the next fault begins at the
+// bottom again; after half of that it does so a few times, for trouble that comes now and then is mended soonest so.
 //
 // Between two actions there is a pause that grows with the trouble: none before the second action, then an eighth of
 // the time that the trouble has lasted, at least 1 s and at most 1 min. So the pictures are back soon after a cause has gone,

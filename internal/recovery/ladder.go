@@ -46,11 +46,12 @@ type Action struct {
 }
 
 const (
-	// Settle is how long all has to be well until trouble is over: what comes later is other trouble, to be mended
-	// without a pause, be it of the same kind.
-	Settle = 15 * time.Second
-	// restartHelps is how long all has to be well until a restart has been of use.
-	restartHelps = 30 * time.Second
+	// Over is how long all has to be well until trouble is over, and what was done about it has been of use.
+	Over = 30 * time.Second
+	// Settle is how long all has to be well until what comes is a relapse: freeRelapses times in a row it is mended as if it
+	// were other trouble, from the bottom and without a pause. Trouble that comes back more often is climbed for.
+	Settle       = 15 * time.Second
+	freeRelapses = 4
 	// leastPause and mostPause bound the pause between two actions.
 	leastPause, mostPause = time.Second, time.Minute
 	// pauseShare is what part of the trouble's age the pause is.
@@ -87,16 +88,17 @@ type Config struct {
 type Ladder struct {
 	cfg Config
 
-	mu     sync.Mutex // guards what follows
-	record Record
-	begun  bool          // there is trouble
-	since  time.Duration // when it began
-	acted  int           // actions since then
-	tries  map[try]int
-	well   bool          // all is well
-	wellAt time.Duration // since when
-	wanted string        // why the board has to be rebooted; "" if it does not
-	last   string        // reason of the last fault
+	mu       sync.Mutex // guards what follows
+	record   Record
+	begun    bool          // there is trouble
+	since    time.Duration // when it began
+	acted    int           // actions since then, or since the last relapse
+	tries    map[try]int
+	relapses int           // of the same trouble
+	well     bool          // all is well
+	wellAt   time.Duration // since when
+	wanted   string        // why the board has to be rebooted; "" if it does not
+	last     string        // reason of the last fault
 }
 
 // try is what is counted: a step, of one stream or of all.
@@ -138,8 +140,11 @@ func (l *Ladder) Decide(f Fault) Action {
 	defer l.mu.Unlock()
 	now := l.cfg.Now()
 	l.heal(now)
-	if !l.begun {
+	switch {
+	case !l.begun:
 		l.begun, l.since, l.acted = true, now, 0
+	case l.well && now-l.wellAt >= Settle:
+		l.relapse(now)
 	}
 	l.well, l.last = false, f.Reason
 	step := l.climb(f, now)
@@ -153,25 +158,27 @@ func (l *Ladder) Decide(f Fault) Action {
 
 // forget ends the trouble.
 func (l *Ladder) forget() {
-	l.begun, l.acted, l.wanted = false, 0, ""
+	l.begun, l.acted, l.relapses, l.wanted = false, 0, 0, ""
 	clear(l.tries)
+	l.record.Useless = nil
 }
 
-// heal draws the conclusions from how long all has been well, and says whether there were any.
+// relapse begins again with trouble that was not over.
+func (l *Ladder) relapse(now time.Duration) {
+	l.acted = 0
+	if l.relapses++; l.relapses <= freeRelapses {
+		l.since = now
+		clear(l.tries)
+	}
+}
+
+// heal ends the trouble if all has been well for long enough, and says whether it did.
 func (l *Ladder) heal(now time.Duration) bool {
-	if !l.well {
+	if !l.begun || !l.well || now-l.wellAt < Over {
 		return false
 	}
-	changed := false
-	if l.begun && now-l.wellAt >= Settle {
-		l.forget()
-		changed = true
-	}
-	if len(l.record.Useless) > 0 && now-l.wellAt >= restartHelps {
-		l.record.Useless = nil
-		changed = true
-	}
-	return changed
+	l.forget()
+	return true
 }
 
 // cured is what a moment of health ends.

@@ -71,7 +71,7 @@ func TestQuickAttempts(t *testing.T) {
 	})
 }
 
-// TestSettle holds that trouble is over after Settle, and not before.
+// TestSettle holds that trouble begins at the bottom again after Settle, and not before.
 func TestSettle(t *testing.T) {
 	for _, well := range []time.Duration{Settle - time.Second, Settle} {
 		synctest.Test(t, func(t *testing.T) {
@@ -92,10 +92,34 @@ func TestSettle(t *testing.T) {
 	}
 }
 
-// TestRestartHelps holds that restarts are remembered for longer than other tries: those that help for a moment only are
-// what a reboot is wanted for.
-func TestRestartHelps(t *testing.T) {
-	for well, want := range map[time.Duration]int{Settle: 1, restartHelps - time.Second: 1, restartHelps: 0} {
+// TestRelapses holds that trouble which comes back soon after it has settled is mended at once from the bottom at first,
+// and climbed for when that goes on.
+func TestRelapses(t *testing.T) {
+	for _, well := range []time.Duration{Settle, Over - time.Second, Over} {
+		synctest.Test(t, func(t *testing.T) {
+			l := New(Config{Now: clock(), CanReboot: true})
+			const most = 50
+			n, wanted := 0, false
+			for ; n < most && !wanted; n++ {
+				a := l.Decide(Fault{Stream: "lq", Reason: "some reason"})
+				if n <= freeRelapses && a != (Action{Step: RebuildStream}) {
+					t.Errorf("%v between: time %d: got %+v", well, n, a)
+				}
+				wanted = l.Wanted() != ""
+				time.Sleep(a.Pause + time.Second)
+				l.Healthy()
+				time.Sleep(well)
+			}
+			if wanted != (well < Over) {
+				t.Errorf("%v between: a reboot was wanted after %d times: %v", well, n, wanted)
+			}
+		})
+	}
+}
+
+// TestUselessRestarts holds that a restart is of use when all has been well for Over.
+func TestUselessRestarts(t *testing.T) {
+	for well, want := range map[time.Duration]int{Settle: 1, Over - time.Second: 1, Over: 0} {
 		synctest.Test(t, func(t *testing.T) {
 			l := New(Config{Now: clock(), CanReboot: true})
 			l.Decide(Fault{Least: Restart})
@@ -104,9 +128,6 @@ func TestRestartHelps(t *testing.T) {
 			l.Healthy()
 			if n := len(l.Record().Useless); n != want {
 				t.Errorf("after %v %d restarts were of no use, want %d", well, n, want)
-			}
-			if a := l.Decide(Fault{Stream: "lq"}); a != (Action{Step: RebuildStream}) {
-				t.Errorf("after %v: got %+v", well, a)
 			}
 		})
 	}
