@@ -48,7 +48,7 @@ func TestRecovery(t *testing.T) {
 		{"both stall", []vcemu.FaultKind{vcemu.Stall}, nil, vcemu.Quirks{}, 3 * time.Second, false, [3]int{0, 1, 0}},
 		{"one locks up", []vcemu.FaultKind{vcemu.Lockup}, onlyLQ, vcemu.Quirks{}, 4 * time.Second, false, [3]int{1, 0, 1}},
 		{"both lock up", []vcemu.FaultKind{vcemu.Lockup}, nil, vcemu.Quirks{}, 4 * time.Second, false, [3]int{0, 1, 1}},
-		{"a bulk transfer never completes", []vcemu.FaultKind{vcemu.LoseBulk}, nil, vcemu.Quirks{}, 4 * time.Second, false, [3]int{0, 1, 1}},
+		{"a bulk transfer never completes", []vcemu.FaultKind{vcemu.LoseBulk}, nil, vcemu.Quirks{}, 3 * time.Second, false, [3]int{0, 0, 1}},
 		{"sensor stops with a word", []vcemu.FaultKind{vcemu.SensorError}, nil, vcemu.Quirks{}, time.Second, false, [3]int{0, 1, 0}},
 		{"service closes", []vcemu.FaultKind{vcemu.Disconnect}, nil, vcemu.Quirks{}, time.Second, false, [3]int{0, 0, 1}},
 		{"silent", []vcemu.FaultKind{vcemu.Silence}, nil, vcemu.Quirks{}, lasting + 5*time.Second, false, [3]int{0, 0, 1}},

@@ -145,6 +145,9 @@ const (
 	watchPeriod = 250 * time.Millisecond
 	// standstill is how late a look may be. If it is later this process was not let run, and its streams neither.
 	standstill = 750 * time.Millisecond
+	// transferLimit is how long a bulk transfer may take where pictures are missing. On the same connection nothing can
+	// overtake one that never ends.
+	transferLimit = time.Second
 )
 
 // watch sees to it that all streams give pictures. What it cannot mend alone is its error.
@@ -167,6 +170,11 @@ func (c *Camera) watch(ctx context.Context, s *session) error {
 			continue
 		}
 		c.ladder.Unwell()
+		if owed := s.client.Owed(); owed > transferLimit {
+			fault.Stream, fault.Least = "", recovery.Reconnect
+			err = fmt.Errorf("%w (%w: a bulk transfer is under way for %v)", err, mmal.ErrNoReply, owed.Round(100*time.Millisecond))
+			fault.Reason = err.Error()
+		}
 		if err := c.treat(ctx, s, fault, err); err != nil {
 			return err
 		}

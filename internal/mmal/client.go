@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -42,6 +43,9 @@ type Client struct {
 	components  map[uint32]*Component // by the id that the firmware gives with events
 	buffers     []slot
 
+	began time.Time
+	owed  atomic.Int64 // since when, after began, the oldest bulk transfer is awaited; 0: none is
+
 	rx receiver // the reading goroutine's own
 	tx sender   // the writing goroutine's own
 }
@@ -74,7 +78,18 @@ func New(t Transport, log *slog.Logger) *Client {
 		done:       make(chan struct{}),
 		calls:      make(map[uint32]*call),
 		components: make(map[uint32]*Component),
+		began:      time.Now(),
 	}
+}
+
+// Owed is for how long the oldest bulk transfer that the firmware has announced is awaited; 0 if none is. All that comes
+// after it waits for it, so that one which never completes stops every stream.
+func (c *Client) Owed() time.Duration {
+	since := c.owed.Load()
+	if since == 0 {
+		return 0
+	}
+	return time.Since(c.began) - time.Duration(since)
 }
 
 // Run serves the client until ctx is done (it returns nil) or the service fails (the reason, which wraps ErrClosed or

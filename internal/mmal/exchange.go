@@ -3,6 +3,7 @@ package mmal
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // receiver is the state of the reading goroutine, kept so that a buffer costs no allocation.
@@ -24,6 +25,7 @@ type arrival struct {
 	buffer *Buffer // nil if its data is to be thrown away
 	bulk   bool    // its data is still to come
 	cookie uint64
+	at     time.Duration // after Client.began, not 0
 }
 
 // sender is the state of the writing goroutine.
@@ -148,7 +150,8 @@ func (c *Client) expectBulk(b *Buffer, length uint32) error {
 	if err := c.transport.PostReceive(int(length+3)&^3, c.rx.cookie); err != nil {
 		return fmt.Errorf("receive bulk transfer of %d bytes: %w", length, err)
 	}
-	c.rx.arrivals = append(c.rx.arrivals, arrival{buffer: b, bulk: true, cookie: c.rx.cookie})
+	c.rx.arrivals = append(c.rx.arrivals, arrival{b, true, c.rx.cookie, max(time.Since(c.began), 1)})
+	c.owed.Store(int64(c.rx.arrivals[0].at))
 	return nil
 }
 
@@ -180,6 +183,11 @@ func (c *Client) bulk(d Delivery) error {
 		c.deliver(rx.arrivals[n].buffer)
 	}
 	rx.arrivals = append(rx.arrivals[:0], rx.arrivals[n:]...)
+	if len(rx.arrivals) == 0 {
+		c.owed.Store(0)
+	} else {
+		c.owed.Store(int64(rx.arrivals[0].at))
+	}
 	return nil
 }
 

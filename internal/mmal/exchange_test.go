@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -230,6 +231,33 @@ func TestBulkAborted(t *testing.T) {
 		if got := len(b.f.held(out)); got != 3 {
 			t.Errorf("firmware has %d buffers, want 3", got)
 		}
+	})
+}
+
+// TestOwed announces two transfers, and holds for how long the older one is awaited.
+func TestOwed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 1)
+		out := b.comp.Outputs[0]
+		want := func(want time.Duration) {
+			t.Helper()
+			synctest.Wait()
+			if got := b.client.Owed(); got != want {
+				t.Errorf("got %v, want %v", got, want)
+			}
+		}
+		want(0)
+		time.Sleep(time.Hour)
+		for range 2 {
+			b.say(inBulk(b.f.next(t, out), 300, FlagFrameEnd), nil)
+			synctest.Wait()
+			time.Sleep(time.Second)
+		}
+		want(2 * time.Second)
+		b.abort()
+		want(time.Second)
+		b.abort()
+		want(0)
 	})
 }
 
