@@ -198,7 +198,14 @@ func (h *handler) OnPlay(ctx *gortsplib.ServerHandlerOnPlayCtx) (*base.Response,
 	if ctx.Session.Transport().Protocol != gortsplib.ProtocolTCP {
 		l = nil
 	}
-	if !h.s.viewers.play(ctx.Session, l) {
+	began, stays := h.s.viewers.play(ctx.Session, l)
+	switch {
+	case !stays:
+		return &base.Response{
+			StatusCode:    base.StatusSessionNotFound,
+			StatusMessage: "Session Not Found (its place was given to another viewer; begin anew)",
+		}, nil
+	case !began:
 		return ok(), nil
 	}
 	if l != nil {

@@ -13,6 +13,10 @@ import (
 // alone: a person may pause a player for an hour, and nobody is worse off while there are other places.
 const restTime = time.Minute
 
+// leaveTime is how long a viewer waits for another one's place. A session that is closed is gone within milliseconds, but
+// for one in the middle of a request: that of a PLAY takes longest, which waits for pictures.
+const leaveTime = 2 * time.Second
+
 // viewers knows the sessions that are set up, and bounds how many there may be.
 type viewers struct {
 	limit int
@@ -31,6 +35,7 @@ type viewer struct {
 	played  bool      // it plays or did before
 	lane    *lane     // that can leave out pictures; nil if there is none
 	dropped bool      // it was too slow and is being closed
+	leaves  bool      // its place is promised to another one, and it is being closed
 
 	ports netip.AddrPort // of its RTP over UDP; invalid for other ways
 	gone  chan struct{}  // closed when the session is
@@ -55,13 +60,15 @@ func (v *viewers) seat(s *gortsplib.ServerSession, st *stream, remote string, po
 }
 
 // replace ends another session that is sent to the same UDP ports, and returns when it is gone, which takes a moment, or
-// ctx is done. Its player has ended without a word, for the ports are another one's now.
+// leaveTime is over. Its player has ended without a word, for the ports are another one's now. A session that leaves
+// itself waits for nobody, so that no two wait for each other.
 func (v *viewers) replace(ctx context.Context, s *gortsplib.ServerSession, ports netip.AddrPort) {
 	v.mu.Lock()
 	var gone <-chan struct{}
+	self := v.sessions[s]
 	for other, r := range v.sessions {
-		if other != s && ports.IsValid() && r.ports == ports {
-			other.Close()
+		if other != s && ports.IsValid() && r.ports == ports && (self == nil || !self.leaves) {
+			v.close(other, r)
 			gone = r.gone
 		}
 	}
@@ -69,31 +76,48 @@ func (v *viewers) replace(ctx context.Context, s *gortsplib.ServerSession, ports
 	await(ctx, gone)
 }
 
+// close ends a session, once. The caller holds mu.
+func (v *viewers) close(s *gortsplib.ServerSession, r *viewer) {
+	if !r.leaves {
+		r.leaves = true
+		s.Close() // does not wait
+	}
+}
+
 // makeRoom ends the session that has not played for longest, if that is restTime or more, and returns true when it is
-// gone; false if there is none.
+// gone; false if there is none, or leaveTime is over.
 func (v *viewers) makeRoom(ctx context.Context) bool {
 	v.mu.Lock()
-	var session *gortsplib.ServerSession
-	var longest *viewer
-	for s, r := range v.sessions {
-		if !r.playing && time.Since(r.rests) >= v.rest && (longest == nil || r.rests.Before(longest.rests)) {
-			session, longest = s, r
-		}
+	session, longest := v.longest()
+	if longest != nil {
+		v.close(session, longest)
 	}
 	v.mu.Unlock()
 	if longest == nil {
 		return false
 	}
 	longest.stream.log.Info("viewer that does not play makes room for another", "remote", longest.remote)
-	session.Close()
 	return await(ctx, longest.gone)
 }
 
-// await returns true when a session is gone, or false if there is none or ctx is done.
+// longest is the session that has not played for longest, of those that may be ended for that; nil if there is none. The
+// caller holds mu.
+func (v *viewers) longest() (session *gortsplib.ServerSession, longest *viewer) {
+	for s, r := range v.sessions {
+		if !r.playing && !r.leaves && time.Since(r.rests) >= v.rest && (longest == nil || r.rests.Before(longest.rests)) {
+			session, longest = s, r
+		}
+	}
+	return session, longest
+}
+
+// await returns true when a session is gone, or false if there is none, ctx is done or leaveTime is over.
 func await(ctx context.Context, gone <-chan struct{}) bool {
 	if gone == nil {
 		return false
 	}
+	ctx, cancel := context.WithTimeout(ctx, leaveTime)
+	defer cancel()
 	select {
 	case <-gone:
 		return true
@@ -102,16 +126,20 @@ func await(ctx context.Context, gone <-chan struct{}) bool {
 	}
 }
 
-// play notes that a session plays; false if it did already.
-func (v *viewers) play(s *gortsplib.ServerSession, l *lane) bool {
+// play notes that a session plays. began is false if it did already; stays is false if it may not, because it is being
+// closed.
+func (v *viewers) play(s *gortsplib.ServerSession, l *lane) (began, stays bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	r := v.sessions[s]
-	if r == nil || r.playing {
-		return false
+	if r == nil || r.leaves {
+		return false, false
+	}
+	if r.playing {
+		return false, true
 	}
 	r.playing, r.played, r.lane = true, true, l
-	return true
+	return true, true
 }
 
 // leavesOut notes that a session has no room for a packet of the newest picture; false if it cannot do without.
@@ -190,7 +218,7 @@ func (v *viewers) closeAll(st *stream) int {
 	n := 0
 	for s, r := range v.sessions {
 		if r.stream == st {
-			s.Close()
+			v.close(s, r)
 			n++
 		}
 	}
