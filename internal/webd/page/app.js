@@ -298,7 +298,7 @@ function showAddresses(st) {
     const copy = make("button", { type: "button", "aria-label": `Copy the address of ${what}` }, "Copy");
     copy.addEventListener("click", () => copyText(where, copy));
     // A line may end after a slash only.
-    const parts = where.split(/(?<=\/)/).flatMap(part => [make("span", {}, part), make("wbr")]);
+    const parts = where.match(/[^/]*\/|[^/]+/g).flatMap(part => [make("span", {}, part), make("wbr")]);
     const shown = where.startsWith("http") ? make("a", { className: "where", href: where }, ...parts) : make("span", { className: "where" }, ...parts);
     return make("li", {}, make("span", { className: "what" }, what), shown, copy);
   }));
