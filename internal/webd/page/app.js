@@ -15,9 +15,22 @@ function make(tag, attributes = {}, ...children) {
   return e;
 }
 
-// ask fetches and throws what the camera says when it refuses.
-async function ask(url, options = {}) {
-  const answer = await fetch(url, { cache: "no-store", ...options });
+// Unreachable is that no answer comes.
+class Unreachable extends Error {}
+
+// reach fetches from the camera. Browsers fetch nothing relative to a page whose address has a name and password in it.
+async function reach(path, options = {}) {
+  const request = new Request(new URL(path, location.origin), { cache: "no-store", ...options });
+  try {
+    return await fetch(request);
+  } catch (err) {
+    throw err.name === "AbortError" ? err : new Unreachable(err.message);
+  }
+}
+
+// ask reaches for something and throws what the camera says when it refuses.
+async function ask(path, options) {
+  const answer = await reach(path, options);
   if (!answer.ok) throw new Error((await answer.text()).trim() || answer.statusText);
   return answer;
 }
@@ -166,7 +179,7 @@ class Live {
 function within(ms, promise, otherwise = "No picture has come for some seconds") {
   let timer;
   const late = new Promise((_, refuse) => {
-    timer = setTimeout(() => refuse(new Error(otherwise)), ms);
+    timer = setTimeout(() => refuse(new Unreachable(otherwise)), ms);
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
@@ -343,9 +356,11 @@ async function watchState() {
       last = now;
       if (!live.name) choose();
     } catch (err) {
-      showHealth(false, "No answer");
+      const silent = err instanceof Unreachable;
+      showHealth(false, silent ? "No answer" : "State unknown");
       document.body.classList.add("stale");
-      showProblems([`The camera does not answer (${err.message}); look at its power and its network cable`]);
+      showProblems([silent ? `The camera does not answer (${err.message}); look at its power and its network cable`
+        : `This page cannot show the state of the camera (${err.message}); load it again`]);
     }
   }
 }
@@ -546,14 +561,14 @@ class Settings {
 
   async patch(values) {
     try {
-      const answer = await fetch("/settings.json", {
+      const answer = await reach("/settings.json", {
         method: "PATCH", headers: { "Content-Type": "application/json" }, body: JSON.stringify(nested(values)),
       });
       const body = await answer.json();
       this.refused(body.errors || []);
       if (answer.ok) this.take(body);
     } catch (err) {
-      this.refused([{ problem: `The camera does not answer (${err.message})` }]);
+      this.refused([{ problem: err instanceof Unreachable ? `The camera does not answer (${err.message})` : err.message }]);
     }
   }
 
@@ -592,7 +607,7 @@ class Settings {
 
   async save() {
     $("save").disabled = true;
-    const answer = await fetch("/settings.json/save", { method: "POST" }).catch(() => null);
+    const answer = await reach("/settings.json/save", { method: "POST" }).catch(() => null);
     const body = await answer?.json().catch(() => null);
     this.refused(answer?.ok ? [] : body?.errors || [{ problem: "The camera does not answer" }]);
     await this.load();
