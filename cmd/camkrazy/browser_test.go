@@ -9,7 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
@@ -83,6 +85,15 @@ func js[T any](b *browser, expression string) T {
 func (b *browser) until(what, expression string) {
 	b.t.Helper()
 	until(b.t, what, func() bool { return js[bool](b, "Boolean("+expression+")") })
+}
+
+// beforeLoading has each page run a script before its own.
+func (b *browser) beforeLoading(script string) {
+	b.t.Helper()
+	do(b, chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script})
+		return err
+	}))
 }
 
 // screenshot keeps a picture of the page if somebody wants to look: in the folder CAMKRAZY_SCREENSHOTS.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"encoding/json"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -25,5 +27,37 @@ func TestPageWithPassword(t *testing.T) {
 	b.until("the page to say so", `document.querySelector("#problem-list").textContent.includes("a fault of the page")`)
 	if text := js[string](b, `document.querySelector("#problem-list").textContent`); strings.Contains(text, "cable") {
 		t.Errorf("the page blames the network: %q", text)
+	}
+}
+
+// TestPageHistory holds that the graphs show what was before the page was opened, whether that or the state comes first.
+func TestPageHistory(t *testing.T) {
+	d := startDaemon(t, faultsConfig)
+	d.waitFor("some bitrates", func() bool {
+		var body []byte
+		var history struct {
+			Bitrates map[string][]int `json:"bitrate_bps"`
+		}
+		return d.get("/history.json", &body) == http.StatusOK && json.Unmarshal(body, &history) == nil && len(history.Bitrates["hqstream"]) >= 4
+	})
+	b := openBrowser(t, 800, 600)
+	// The state comes once, so that the page cannot measure anything itself.
+	b.beforeLoading(`(() => {
+		const first = location.search.slice(1), ask = window.fetch;
+		let come, states = 0;
+		const came = new Promise(done => { come = done; });
+		window.fetch = async (what, options) => {
+			const path = new URL(what.url).pathname;
+			if (path === "/status.json" && states++) await new Promise(() => {});
+			if (/history|status/.test(path) && path !== first) await came;
+			const answer = await ask(what, options);
+			if (path === first) setTimeout(come, 100);
+			return answer;
+		};
+	})()`)
+	for _, first := range []string{"/history.json", "/status.json"} {
+		do(b, chromedp.Navigate(d.web+"/?"+first))
+		b.until("a graph of the time before with "+first+" first", `feeds.size === 2 && [...feeds.values()].every(f =>
+			f.history.length >= 4 && f.line.points.numberOfItems >= 4 && f.rate.textContent.includes("peak"))`)
 	}
 }

@@ -14,7 +14,6 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
@@ -241,12 +240,7 @@ func TestPageTellsOfStall(t *testing.T) {
 func TestPageWithoutVideo(t *testing.T) {
 	d := startDaemon(t, "snapshot: {interval: 200ms}\n")
 	b := openBrowser(t, 800, 600)
-	do(b, chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-		_, err := cdp.Call(ctx, target, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{
-			Source: "delete window.MediaSource; delete window.ManagedMediaSource;",
-		})
-		return err
-	}))
+	b.beforeLoading("delete window.MediaSource; delete window.ManagedMediaSource;")
 	do(b, chromedp.Navigate(d.web+"/"))
 	b.until("the reason", `document.querySelector("#note").textContent === "This browser cannot play live video: snapshots instead"`)
 	stamp := func() uint32 {

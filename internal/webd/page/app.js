@@ -191,6 +191,7 @@ const live = new Live();
 const period = 2000; // ms between two looks at the state
 const graphLength = 150;
 const feeds = new Map(); // name to what is shown of it
+let earlier = {}; // name to the bitrates from before the page was opened
 let state = null;
 
 function bits(n) {
@@ -235,7 +236,7 @@ function recovered(st) {
 
 class Feed {
   constructor(stream) {
-    this.history = [];
+    this.history = [...earlier[stream] || []];
     this.line = document.createElementNS("http://www.w3.org/2000/svg", "polyline");
     this.graph = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     this.graph.setAttribute("viewBox", `0 0 ${graphLength} 40`);
@@ -367,10 +368,10 @@ async function watchState() {
 
 async function loadHistory() {
   try {
-    const { bitrate_bps } = await (await ask("/history.json")).json();
-    for (const [stream, list] of Object.entries(bitrate_bps)) {
-      feeds.get(stream)?.history.unshift(...list);
-      feeds.get(stream)?.draw();
+    earlier = (await (await ask("/history.json")).json()).bitrate_bps;
+    for (const [stream, feed] of feeds) {
+      feed.history.unshift(...earlier[stream] || []);
+      feed.draw();
     }
   } catch { /* the graphs begin now */ }
 }
