@@ -30,6 +30,8 @@ type Camera struct {
 	sensor      string
 	pipeline    int // that have been built
 	lastErr     error
+	stopped     time.Time // when the pictures did that are not back yet; else zero
+	treated     time.Time // when something was last decided about that
 	turn        time.Time // when Run was last seen to go on
 	absentSince time.Time // since when there is no camera
 }

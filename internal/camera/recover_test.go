@@ -96,8 +96,22 @@ func TestRecovery(t *testing.T) {
 				if st.State != camera.Streaming || st.LastError == nil {
 					t.Errorf("state is %v, last error %v", st.State, st.LastError)
 				}
+				checkBack(t, r.log.String(), tt.gap)
 			})
 		})
+	}
+}
+
+// checkBack holds that the log says once that pictures are back, after it has said that they have stopped, and how long
+// they were away.
+func checkBack(t *testing.T, log string, gap time.Duration) {
+	t.Helper()
+	const watchPeriod = 250 * time.Millisecond
+	before, after, _ := strings.Cut(log, `msg="pictures are back" away=`)
+	text, after, _ := strings.Cut(after, "\n")
+	away, err := time.ParseDuration(text)
+	if err != nil || away <= 0 || away > gap+watchPeriod || !strings.Contains(before, "pictures have stopped") || strings.Contains(after, "pictures") {
+		t.Errorf("the log tells it otherwise:\n%s", log)
 	}
 }
 

@@ -89,8 +89,15 @@ func (c *Camera) diagnose(err error) (f recovery.Fault, ok bool) {
 // remedy asks the ladder, and says so.
 func (c *Camera) remedy(f recovery.Fault, err error) *remedy {
 	a := c.ladder.Decide(f)
+	since := c.lastPicture(f.Stream)
 	c.mu.Lock()
 	c.lastErr, c.turn = err, time.Now()
+	if f.Stream != SnapshotName {
+		c.treated = c.turn
+		if c.stopped.IsZero() {
+			c.stopped = since
+		}
+	}
 	if a.Step > recovery.RebuildStream {
 		c.state = Recovering
 		if isRefused(err) && !c.ladder.Worked() {
@@ -104,6 +111,35 @@ func (c *Camera) remedy(f recovery.Fault, err error) *remedy {
 	}
 	log.Warn("pictures have stopped", "step", a.Step, "pause", a.Pause.Round(time.Millisecond), "err", err)
 	return &remedy{a, err}
+}
+
+// lastPicture is when a stream, or if it is "" the worst of all, last gave a picture; now if there was none ever.
+func (c *Camera) lastPicture(stream string) time.Time {
+	last := time.Now()
+	for _, b := range c.branches {
+		frame, _ := b.vitals.times()
+		if !frame.IsZero() && frame.Before(last) && (stream == "" || stream == b.cfg.Name) {
+			last = frame
+		}
+	}
+	return last
+}
+
+// picturesAreBack ends what remedy says, once each stream has given a picture since, and from its present encoder.
+func (c *Camera) picturesAreBack() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopped.IsZero() {
+		return
+	}
+	for _, b := range c.branches {
+		frame, _ := b.vitals.times()
+		if _, _, first := b.vitals.age(); first || !frame.After(c.treated) {
+			return
+		}
+	}
+	c.log.Info("pictures are back", "away", time.Since(c.stopped).Round(100*time.Millisecond))
+	c.stopped = time.Time{}
 }
 
 // absent is the remedy for a sensor that is not there: to ask again, and nothing else.
@@ -261,6 +297,7 @@ func (c *Camera) ailment() (f recovery.Fault, err error) {
 	switch {
 	case err == nil && fresh == len(c.branches):
 		c.ladder.Healthy()
+		c.picturesAreBack()
 	case err != nil && quiet == len(c.branches) && (len(c.branches) > 1 || !errors.Is(err, errGateDead)):
 		f.Stream = ""
 		err = errors.New(err.Error()) // which is no longer of the gate's only
