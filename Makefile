@@ -3,7 +3,7 @@ export CGO_ENABLED = 0
 
 # The daemon as `make run` starts it. SCENE=clip.y4m shows real footage, CONFIG=file another configuration,
 # FAULTS=10s:stall:lqstream,45s:disconnect lets the emulated GPU fail. The page saves into the configuration, so that of
-# the examples is a copy.
+# the examples is a copy; a newer example does not replace it.
 CONFIG ?= build/local.yaml
 SCENE ?=
 FAULTS ?=
@@ -14,8 +14,8 @@ help: ## list the targets
 build/camkrazy: FORCE
 	go build -trimpath -o $@ ./cmd/camkrazy
 
-build/local.yaml: examples/local.yaml
-	install -D -m 644 $< $@
+build/local.yaml:
+	install -D -m 644 examples/local.yaml $@
 
 run: build/camkrazy $(filter build/local.yaml,$(CONFIG)) ## watch the emulated camera on this machine (SCENE=clip.y4m CONFIG=camera.yaml FAULTS=10s:stall)
 	exec build/camkrazy --emulate --ram '' --config '$(CONFIG)' $(if $(SCENE),--scene '$(SCENE)') $(if $(FAULTS),--faults '$(FAULTS)')
