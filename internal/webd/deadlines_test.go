@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -129,6 +130,43 @@ func TestTLS(t *testing.T) {
 	}
 }
 
+// checkBounds looks at how much an HTTP/2 client may send at once, and ask for (RFC 9113 sections 6.5.2 and 6.9).
+func checkBounds(t *testing.T, address string) {
+	t.Helper()
+	conn, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(time.Minute))
+	// The preface, SETTINGS without any, and PING, whose answer comes after all that the server says of itself.
+	io.WriteString(conn, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"+"\x00\x00\x00\x04\x00\x00\x00\x00\x00"+
+		"\x00\x00\x08\x06\x00\x00\x00\x00\x00camkrazy")
+	const settings, ping, windowUpdate, streams, streamWindow = 4, 6, 8, 3, 4
+	bounds, window := make(map[uint16]uint32), uint32(65535)
+	head := make([]byte, 9)
+	for head[3] != ping {
+		if _, err := io.ReadFull(conn, head); err != nil {
+			t.Fatal(err)
+		}
+		payload := make([]byte, int(head[0])<<16|int(head[1])<<8|int(head[2]))
+		if _, err := io.ReadFull(conn, payload); err != nil {
+			t.Fatal(err)
+		}
+		if head[3] == windowUpdate {
+			window += binary.BigEndian.Uint32(payload)
+		}
+		for head[3] == settings && len(payload) >= 6 {
+			bounds[binary.BigEndian.Uint16(payload)] = binary.BigEndian.Uint32(payload[2:])
+			payload = payload[6:]
+		}
+	}
+	if bounds[streams] != maxStreams || bounds[streamWindow] != maxUnread || window > maxUnread {
+		t.Errorf("HTTP/2: %d requests at once, of %d bytes each and %d in all; want %d, %d and %[5]d", bounds[streams],
+			bounds[streamWindow], window, maxStreams, maxUnread)
+	}
+}
+
 func testTLS(t *testing.T, plain string) {
 	cfg, stream := liveConfig()
 	secure, err := certs.Load(certs.Config{Kept: filepath.Join(t.TempDir(), "tls.pem"), Host: "camkrazy"})
@@ -175,6 +213,7 @@ func testTLS(t *testing.T, plain string) {
 	if rsp, err := ask(tls.VersionTLS11, true, web+"/status.json"); err == nil {
 		t.Errorf("TLS 1.1: got %v", rsp.Status)
 	}
+	checkBounds(t, s.TLSAddr().String())
 	conn, err := net.Dial("tcp", s.TLSAddr().String())
 	if err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package webd
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -12,6 +13,8 @@ const (
 	firstPicture = 5 * time.Second
 	// stuck is when a watcher that takes nothing is cut off.
 	stuck = 10 * time.Second
+	// maxWatchers bounds the live views of all streams, which maxConns does not: HTTP/2 has several on one connection.
+	maxWatchers = 64
 )
 
 // live sends a stream as MP4 for as long as the watcher takes it.
@@ -20,6 +23,12 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 	stream := s.cfg.Live[name]
 	if stream == nil || name == r.PathValue("file") {
 		http.NotFound(w, r)
+		return
+	}
+	defer s.watchers.Add(-1)
+	if s.watchers.Add(1) > maxWatchers {
+		w.Header().Set("Retry-After", "10")
+		http.Error(w, fmt.Sprintf("%s: all %d live views are taken", name, maxWatchers), http.StatusServiceUnavailable)
 		return
 	}
 	// The server's deadlines are for answers that end.

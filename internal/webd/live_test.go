@@ -60,6 +60,41 @@ func TestLive(t *testing.T) {
 	}
 }
 
+// TestWatchersAreBounded holds that there is an end to live views, and that who leaves makes room.
+func TestWatchersAreBounded(t *testing.T) {
+	cfg, stream := liveConfig()
+	srv := httptest.NewServer(New(cfg).Handler())
+	t.Cleanup(srv.Close)
+	go feed(t.Context(), stream)
+	watch := func() *http.Response {
+		rsp, err := http.Get(srv.URL + "/live/lqstream.mp4")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { rsp.Body.Close() })
+		return rsp
+	}
+	var last *http.Response
+	for range maxWatchers {
+		if last = watch(); last.StatusCode != 200 {
+			t.Fatalf("got %s, want room for %d", last.Status, maxWatchers)
+		}
+	}
+	rsp := watch()
+	if rsp.StatusCode != 503 || rsp.Header.Get("Retry-After") == "" || !strings.Contains(body(t, rsp), "all 64 live views are taken") {
+		t.Errorf("one too many: got %s, %v", rsp.Status, rsp.Header)
+	}
+	if n := stream.Stats().Watchers; n != maxWatchers {
+		t.Errorf("%d watchers, want %d", n, maxWatchers)
+	}
+	last.Body.Close()
+	again := time.NewTicker(time.Millisecond)
+	defer again.Stop()
+	for watch().StatusCode != 200 {
+		<-again.C
+	}
+}
+
 // feed gives a stream pictures until ctx is done.
 func feed(ctx context.Context, stream *live.Stream) {
 	tick := time.NewTicker(5 * time.Millisecond)

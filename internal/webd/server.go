@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -25,6 +26,12 @@ const (
 	writeTimeout  = 30 * time.Second
 	maxHeader     = 16 << 10
 	stopTimeout   = time.Second
+
+	// maxStreams bounds the requests at the same time on one connection of HTTP/2: a page has fewer. maxUnread is how
+	// many bytes of what such a connection uploads wait in memory for a handler, of which none reads more than a few
+	// kilobytes; it is the least that net/http takes for a connection.
+	maxStreams = 16
+	maxUnread  = 64 << 10
 )
 
 // Config describes a server.
@@ -62,6 +69,7 @@ type Server struct {
 	secure   *guests // nil if there is none
 	guessers throttle.Throttle
 	history  history
+	watchers atomic.Int64 // of all live views
 }
 
 // New makes a server; it opens nothing yet.
@@ -135,8 +143,11 @@ func (s *Server) serve(ctx context.Context, l net.Listener, handler http.Handler
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
-		BaseContext:       func(net.Listener) context.Context { return ctx },
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerConnection: maxUnread, MaxReceiveBufferPerStream: maxUnread,
+		},
+		BaseContext: func(net.Listener) context.Context { return ctx },
+		ErrorLog:    slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	listen := srv.Serve
 	if secure != nil {
