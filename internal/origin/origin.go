@@ -93,8 +93,8 @@ func (f *Finder) list() []netip.Prefix {
 // are there, the network.
 //
 // So on a LAN one host does not spend what the others may have, and is not spent for by them. One that takes address
-// after address of the 2^64 of its prefix has maxHosts shares and then that of the network: it can push out or slow down
-// those of its network that come after it, as it could if a /64 always counted as one, but nobody else.
+// after address of the 2^64 of its prefix has maxHosts shares and then that of the network, which its neighbours in the
+// /64 that come after it spend with it. Whether maxHosts+1 shares leave something for all others is the caller's to see to.
 func Key[V any](o Origin, counted map[netip.Prefix]V) netip.Prefix {
 	if _, known := counted[o.Host]; known || o.Host == o.Network {
 		return o.Host

@@ -14,9 +14,11 @@ import (
 
 const (
 	// maxConns bounds the connections, so that a stranger cannot use up the file descriptors or the memory; maxFrom
-	// bounds those from one address, so that one host cannot keep the others out.
+	// bounds those from what counts as one address. Of IPv6 in the camera's own networks one host has several of those,
+	// so maxNear bounds all that come from there: its neighbours may find no place by IPv6 then, all others do.
 	maxConns = 512
 	maxFrom  = 128
+	maxNear  = maxConns / 2
 
 	// sendBuffer is the size of a connection's send buffer in bytes. What waits there is late when it arrives, so it is
 	// kept to the data of a moment; the kernel's own limit is 4 MB.
@@ -53,7 +55,14 @@ type guests struct {
 	mu      sync.Mutex // guards what follows
 	open    int
 	from    map[netip.Prefix]int // open ones by what counts as one address
+	near    int                  // open ones by IPv6 from the networks of this machine
 	refused uint64
+}
+
+// seat is what an open connection counts as.
+type seat struct {
+	from netip.Prefix
+	near bool
 }
 
 // Accept implements net.Listener.
@@ -63,7 +72,7 @@ func (g *guests) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		from, entered := g.enter(conn.RemoteAddr().String())
+		at, entered := g.enter(conn.RemoteAddr().String())
 		if !entered {
 			conn.Close()
 			continue
@@ -71,31 +80,39 @@ func (g *guests) Accept() (net.Conn, error) {
 		if tcp, ok := conn.(*net.TCPConn); ok {
 			_ = tcp.SetWriteBuffer(sendBuffer) // a connection that is gone says so on its first read
 		}
-		return &guest{Conn: conn, leave: sync.OnceFunc(func() { g.leave(from) })}, nil
+		return &guest{Conn: conn, leave: sync.OnceFunc(func() { g.leave(at) })}, nil
 	}
 }
 
-// enter counts a connection from remote, if there may be one more, under the address that it returns for leave.
-func (g *guests) enter(remote string) (from netip.Prefix, ok bool) {
-	at := g.finder.Of(remote)
+// enter counts a connection from remote, if there may be one more, as what it returns for leave.
+func (g *guests) enter(remote string) (at seat, ok bool) {
+	found := g.finder.Of(remote)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	from = origin.Key(at, g.from)
-	if g.open >= maxConns || g.from[from] >= maxFrom {
+	at = seat{from: origin.Key(found, g.from), near: found.Host != found.Network}
+	if g.open >= maxConns || g.from[at.from] >= maxFrom || at.near && g.near >= maxNear {
 		g.refused++
-		return from, false
+		return at, false
 	}
-	g.open++
-	g.from[from]++
-	return from, true
+	g.count(at, 1)
+	return at, true
 }
 
-func (g *guests) leave(from netip.Prefix) {
+// count adds n to what at counts as. The caller holds mu.
+func (g *guests) count(at seat, n int) {
+	g.open += n
+	g.from[at.from] += n
+	if at.near {
+		g.near += n
+	}
+}
+
+func (g *guests) leave(at seat) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.open--
-	if g.from[from]--; g.from[from] == 0 {
-		delete(g.from, from)
+	g.count(at, -1)
+	if g.from[at.from] == 0 {
+		delete(g.from, at.from)
 	}
 }
 

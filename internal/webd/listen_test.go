@@ -52,18 +52,34 @@ func TestGuests(t *testing.T) {
 	}
 }
 
-// TestOneNetworkLeavesRoom has the addresses of one /64, which a stranger has by the 2^64, ask for all connections.
-func TestOneNetworkLeavesRoom(t *testing.T) {
-	for _, prefix := range []string{"2001:db8:1:1", "fe80:"} {
-		g := &guests{from: make(map[netip.Prefix]int)}
-		for i := range 2 * maxConns {
-			g.enter(fmt.Sprintf("[%s::%x]:80", prefix, 1+i))
-		}
-		if open, _ := g.counts(); open > maxConns/2 {
-			t.Errorf("%s::/64 has %d of %d connections", prefix, open, maxConns)
-		}
-		if _, ok := g.enter("192.0.2.1:80"); !ok {
-			t.Errorf("%s::/64 keeps another address out", prefix)
+// TestOneHostLeavesRoom has one host ask for all connections, by addresses of its /64s, of which it has 2^64: by a few of
+// them for as many as each can have, or by each for one.
+func TestOneHostLeavesRoom(t *testing.T) {
+	for _, networks := range [][]string{{"2001:db8:1:1"}, {"fe80"}, {"fe80", "fd12"}} {
+		for _, each := range []int{1, maxFrom} {
+			g := &guests{from: make(map[netip.Prefix]int)}
+			var seats []seat
+			for i := range 16 * maxFrom {
+				if at, ok := g.enter(fmt.Sprintf("[%s::%x]:80", networks[i%len(networks)], 1+i/each)); ok {
+					seats = append(seats, at)
+				}
+			}
+			if len(seats) < maxFrom || len(seats) > maxConns/2 {
+				t.Errorf("%v with %d from each address has %d of %d connections", networks, each, len(seats), maxConns)
+			}
+			for _, other := range []string{"192.0.2.1:80", "[2001:db8:2:2::1]:80"} {
+				if at, ok := g.enter(other); ok {
+					seats = append(seats, at)
+				} else {
+					t.Errorf("%v with %d from each address keeps %s out", networks, each, other)
+				}
+			}
+			for _, at := range seats {
+				g.leave(at)
+			}
+			if g.open != 0 || g.near != 0 || len(g.from) != 0 {
+				t.Errorf("after all have left %d are open, %d of them near, of %d addresses", g.open, g.near, len(g.from))
+			}
 		}
 	}
 }
