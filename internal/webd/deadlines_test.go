@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"path/filepath"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,6 +25,7 @@ import (
 type pipes struct {
 	conns  chan net.Conn
 	closed chan struct{}
+	once   sync.Once
 }
 
 func (p *pipes) Accept() (net.Conn, error) {
@@ -36,7 +38,7 @@ func (p *pipes) Accept() (net.Conn, error) {
 }
 
 func (p *pipes) Close() error {
-	close(p.closed)
+	p.once.Do(func() { close(p.closed) })
 	return nil
 }
 
@@ -230,4 +232,45 @@ func testTLS(t *testing.T, plain string) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
+}
+
+// broken is a network that fails when its server is told to stop.
+type broken struct {
+	*pipes
+	stop context.CancelFunc
+}
+
+func (b *broken) Accept() (net.Conn, error) {
+	conn, err := b.pipes.Accept()
+	if err != nil {
+		b.stop()
+	}
+	return conn, err
+}
+
+// TestFailureWhileStopping holds that serve has closed its connections when it returns, though both come at once.
+func TestFailureWhileStopping(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		network := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+		asked, answered := make(chan struct{}), make(chan struct{})
+		ended := make(chan error, 1)
+		go func() {
+			ended <- New(testConfig()).serve(ctx, &broken{network, cancel}, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+				close(asked)
+				<-answered
+			}), nil)
+		}()
+		began := time.Now()
+		conn := network.dial()
+		fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		<-asked
+		network.once.Do(func() { close(network.closed) })
+		<-ended
+		if took := time.Since(began); took != stopTimeout {
+			t.Errorf("returned after %v, want %v, which a request has to end", took, stopTimeout)
+		}
+		close(answered)
+		conn.Close()
+	})
 }

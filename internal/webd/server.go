@@ -166,6 +166,8 @@ func (s *Server) serve(ctx context.Context, l net.Listener, handler http.Handler
 	if err := listen(l); !errors.Is(err, http.ErrServerClosed) {
 		if stop() {
 			srv.Close()
+		} else {
+			<-stopped
 		}
 		return fmt.Errorf("serve http: %w", err)
 	}
