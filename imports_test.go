@@ -37,9 +37,10 @@ var allowed = map[string][]string{
 	"internal/origin":       {},
 	"internal/pressure":     {},
 	"internal/ramdisk":      {"internal/camera", "github.com/google/renameio/v2"},
+	"internal/rarelog":      {},
 	"internal/recording":    {"internal/mmal"},
 	"internal/recovery":     {},
-	"internal/rtspd":        {"internal/camera", "internal/origin", "internal/throttle", "github.com/bluenviron/", "github.com/pion/"},
+	"internal/rtspd":        {"internal/camera", "internal/origin", "internal/rarelog", "internal/throttle", "github.com/bluenviron/", "github.com/pion/"},
 	"internal/strftime":     {},
 	"internal/throttle":     {"internal/origin"},
 	"internal/vcemu":        {"internal/mmal", "internal/vcemu/h264", "internal/vcemu/scene"},
@@ -48,7 +49,7 @@ var allowed = map[string][]string{
 	"internal/vcemu/scene":  {},
 	"internal/vcemu/slots":  {"internal/mmal", "internal/vcemu"},
 	"internal/vchiq":        {"internal/mmal"},
-	"internal/webd":         {"internal/camera", "internal/live", "internal/origin", "internal/throttle", "github.com/prometheus/client_golang/", "golang.org/x/sync/errgroup"},
+	"internal/webd":         {"internal/camera", "internal/live", "internal/origin", "internal/rarelog", "internal/throttle", "github.com/prometheus/client_golang/", "golang.org/x/sync/errgroup"},
 }
 
 // dangerous are imports that only one package may have.

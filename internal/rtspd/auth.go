@@ -15,6 +15,7 @@ import (
 	"github.com/bluenviron/gortsplib/v5/pkg/base"
 	"github.com/bluenviron/gortsplib/v5/pkg/headers"
 
+	"github.com/camkrazy/camkrazy/internal/rarelog"
 	"github.com/camkrazy/camkrazy/internal/throttle"
 )
 
@@ -31,7 +32,7 @@ type door struct {
 	users    []secret
 	basic    bool // also in plain RTSP
 	throttle *throttle.Throttle
-	failures rarely
+	failures rarelog.Rarely
 	log      *slog.Logger
 }
 
@@ -83,9 +84,7 @@ func (d *door) admit(ctx context.Context, v *visitor, req *base.Request) (*base.
 	}
 	if !d.right(shown, req.Method) {
 		d.throttle.Failed(v.remote)
-		if missed, ok := d.failures.now(); ok {
-			d.log.Warn("wrong password", "remote", v.remote, "user", shown.Username, "more", missed)
-		}
+		d.failures.Warn(d.log, "wrong password", "remote", v.remote, "user", shown.Username)
 		return unauthorized(), errPassword
 	}
 	v.passed = true

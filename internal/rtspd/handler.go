@@ -51,8 +51,8 @@ func (h *handler) OnConnOpen(ctx *gortsplib.ServerHandlerOnConnOpenCtx) {
 	c := &caller{visitor: visitor{remote: remote.String(), secure: isSecure(conn.NetConn())}}
 	c.lane, _ = conn.NetConn().(*lane)
 	c.guest = h.s.guests.enter(c.remote, func(reason error) {
-		if missed, ok := h.s.crowded.now(); ok && reason != nil {
-			h.s.log.Warn("connection closed", "remote", remote, "reason", reason, "more", missed)
+		if reason != nil {
+			h.s.crowded.Warn(h.s.log, "connection closed", "remote", remote, "reason", reason)
 		}
 		conn.Close()
 	})
@@ -176,9 +176,7 @@ func (c *caller) udpPorts(h base.Header) netip.AddrPort {
 // full refuses a viewer for whom there is no place.
 func (h *handler) full(st *stream, remote string) *base.Response {
 	st.refused.Add(1)
-	if missed, ok := h.s.crowded.now(); ok {
-		st.log.Warn("viewer refused, all places are taken", "remote", remote, "max_readers", h.s.viewers.limit, "more", missed)
-	}
+	h.s.crowded.Warn(st.log, "viewer refused, all places are taken", "remote", remote, "max_readers", h.s.viewers.limit)
 	return &base.Response{
 		StatusCode:    base.StatusNotEnoughBandwidth,
 		StatusMessage: fmt.Sprintf("Not Enough Bandwidth (all %d places for viewers are taken)", h.s.viewers.limit),

@@ -16,6 +16,7 @@ import (
 	"github.com/bluenviron/gortsplib/v5"
 
 	"github.com/camkrazy/camkrazy/internal/camera"
+	"github.com/camkrazy/camkrazy/internal/rarelog"
 	"github.com/camkrazy/camkrazy/internal/throttle"
 )
 
@@ -110,7 +111,7 @@ type Server struct {
 	streams map[string]*stream
 	door    *door
 	viewers *viewers
-	crowded rarely // to say that there are too many of them
+	crowded rarelog.Rarely // to say that there are too many of them
 	guests  *guests
 	wait    time.Duration // describeWait, but in tests
 	fresh   time.Duration // greetAge, but in tests

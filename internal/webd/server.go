@@ -16,6 +16,7 @@ import (
 
 	"github.com/camkrazy/camkrazy/internal/camera"
 	"github.com/camkrazy/camkrazy/internal/live"
+	"github.com/camkrazy/camkrazy/internal/rarelog"
 	"github.com/camkrazy/camkrazy/internal/throttle"
 )
 
@@ -68,6 +69,7 @@ type Server struct {
 	plain    *guests // nil if there is none
 	secure   *guests // nil if there is none
 	guessers throttle.Throttle
+	guesses  rarelog.Rarely
 	history  history
 	watchers atomic.Int64 // of all live views
 }

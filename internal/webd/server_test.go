@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -248,6 +249,8 @@ func TestGuessing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := testConfig()
 		cfg.Users = []User{{"a", "one"}}
+		var log bytes.Buffer
+		cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
 		handler := New(cfg).Handler()
 		try := func(from, password string) (int, time.Duration) {
 			r := httptest.NewRequest("GET", "/status.json", nil)
@@ -262,6 +265,11 @@ func TestGuessing(t *testing.T) {
 			if code, _ := try("10.0.0.1:1000", "two"); code != 401 {
 				t.Errorf("wrong password: got %d", code)
 			}
+		}
+		// The second line comes when 10 s have passed.
+		const first, second = `level=WARN msg="wrong password" remote=10.0.0.1:1000 user=a` + "\n", " user=a unlogged="
+		if got := log.String(); strings.Count(got, "\n") != 2 || !strings.Contains(got, first) || !strings.Contains(got, second) || strings.Contains(got, "two") {
+			t.Errorf("the log tells of them so:\n%s", got)
 		}
 		if took := time.Since(began); took < 10*time.Second {
 			t.Errorf("30 tries took %v", took)

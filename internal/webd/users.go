@@ -12,7 +12,7 @@ func (s *Server) restricted(next http.HandlerFunc) http.Handler {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _, tried := r.BasicAuth()
+		name, _, tried := r.BasicAuth()
 		switch {
 		case tried && !s.guessers.Wait(r.Context(), r.RemoteAddr):
 			w.Header().Set("Retry-After", "5")
@@ -20,6 +20,7 @@ func (s *Server) restricted(next http.HandlerFunc) http.Handler {
 		case !tried || !s.known(r):
 			if tried {
 				s.guessers.Failed(r.RemoteAddr)
+				s.guesses.Warn(s.log, "wrong password", "remote", r.RemoteAddr, "user", name)
 			}
 			w.Header().Set("WWW-Authenticate", `Basic realm="camkrazy", charset="UTF-8"`)
 			http.Error(w, "name and password of a user in camera.yaml, please", http.StatusUnauthorized)
