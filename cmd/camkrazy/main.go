@@ -100,6 +100,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitStopped
 	}
 	cfg, err := load(o.config)
+	if err == nil && o.check {
+		err = checkTLS(cfg)
+	}
 	if err != nil {
 		printLines(stderr, err)
 	}

@@ -38,6 +38,7 @@ func TestRefusals(t *testing.T) {
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	uncertified := file("tls.yaml", "rtsp: {tls_listen: \":8555\"}\ntls: {certificate: /nowhere.crt}\n")
 	tests := []struct {
 		name  string
 		args  []string
@@ -83,9 +84,10 @@ func TestRefusals(t *testing.T) {
 			[]string{`there is no stream "lq", only hqstream, lqstream`}},
 		{"no board", []string{"--config", good}, exitGiveUp, []string{"no Raspberry Pi); --emulate runs without a board"}},
 		{"stray argument", []string{"start"}, exitGiveUp, []string{`"start"`}},
-		{"certificate is missing", []string{"--emulate", "--config",
-			file("tls.yaml", "rtsp: {tls_listen: \":8555\"}\ntls: {certificate: /nowhere.crt}\n")}, exitGiveUp,
-			[]string{"tls.certificate: read /nowhere.crt: no such file or directory"}},
+		{"certificate is missing", []string{"--emulate", "--config", uncertified}, exitGiveUp,
+			[]string{"camkrazy: tls.certificate: read /nowhere.crt: no such file or directory"}},
+		{"certificate is missing, checked", []string{"--check", "--config", uncertified}, exitFailed,
+			[]string{"camkrazy: tls.certificate: read /nowhere.crt: no such file or directory"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
