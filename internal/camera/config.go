@@ -70,7 +70,7 @@ type StreamConfig struct {
 	Width, Height int
 	// FrameRate is the camera's divided by a whole number.
 	FrameRate float64
-	// Bitrate in bit/s; 0 if QP is set.
+	// Bitrate in bit/s. With QP it decides nothing, and may be 0.
 	Bitrate int
 	// KeyFrameInterval is the time from one IDR to the next.
 	KeyFrameInterval time.Duration

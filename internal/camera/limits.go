@@ -110,12 +110,16 @@ func orLevel(s StreamConfig) string {
 	return ", or leave the level out"
 }
 
-// quality is what the stream's size is bound by.
+// quality is what the stream's size is bound by. A constant quantiser leaves rate control nothing to decide.
 func (sp StreamPlan) quality() string {
-	if sp.Bitrate == 0 {
+	bitrate := fmt.Sprintf("%.5g kbit/s", float64(sp.Bitrate)/1000)
+	switch {
+	case sp.QP == 0:
+		return bitrate
+	case sp.Bitrate == 0:
 		return fmt.Sprintf("constant qp %d", sp.QP)
 	}
-	return fmt.Sprintf("%.5g kbit/s", float64(sp.Bitrate)/1000)
+	return fmt.Sprintf("constant qp %d (which decides, not the bitrate of %s)", sp.QP, bitrate)
 }
 
 // OnBoard is the plan on a board whose gpu_mem is that many MiB.

@@ -66,11 +66,17 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// TestQuality holds how a plan writes a stream's bitrate.
+// TestQuality holds how a plan writes what bounds a stream's size.
 func TestQuality(t *testing.T) {
-	for bitrate, want := range map[int]string{25_000_000: "25000 kbit/s", 1_234_500: "1234.5 kbit/s", 700_000: "700 kbit/s", 0: "constant qp 30"} {
-		if got := (StreamPlan{Bitrate: bitrate, QP: 30}).quality(); got != want {
-			t.Errorf("%d: got %q, want %q", bitrate, got, want)
+	for sp, want := range map[StreamPlan]string{
+		{Bitrate: 25_000_000}:         "25000 kbit/s",
+		{Bitrate: 1_234_500}:          "1234.5 kbit/s",
+		{Bitrate: 700_000}:            "700 kbit/s",
+		{QP: 30}:                      "constant qp 30",
+		{Bitrate: 17_000_000, QP: 30}: "constant qp 30 (which decides, not the bitrate of 17000 kbit/s)",
+	} {
+		if got := sp.quality(); got != want {
+			t.Errorf("%d, %d: got %q, want %q", sp.Bitrate, sp.QP, got, want)
 		}
 	}
 }

@@ -44,7 +44,7 @@ type StreamPlan struct {
 	MBs    int // macroblocks of a picture
 	MBRate int // macroblocks a second
 	Level  string
-	// Bitrate in bit/s; 0 if QP is constant.
+	// Bitrate in bit/s. QP, unless it is 0, is constant, and Bitrate then decides nothing; it may be 0.
 	Bitrate, QP int
 	// KeyFrames is the number of pictures from IDR to IDR.
 	KeyFrames int
