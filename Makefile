@@ -40,7 +40,7 @@ lint: ## gofmt, vet, go fix, staticcheck
 HOST = camkrazy
 DISK =
 
-image: ## build the appliance for an SD card: build/camkrazy.img; prints its addresses, passwords and sizes
+image: ## build the appliance for an SD card: build/camkrazy.img; prints its addresses, passwords and sizes, and what comes next
 	go run ./tools/image
 
 flash: ## write the appliance to a card (DISK=/dev/sdX), after showing what it erases and asking

@@ -94,7 +94,10 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		shareWithGok(stdout, s)
 	}
 	s.print(stdout)
-	return nil
+	if o.emulate || isDevice(o.out) {
+		return nil
+	}
+	return whatNext(stdout, o.root, o.out)
 }
 
 // makePrivate makes an image file, before gok fills it, one that nobody else may read: the passwords are in it.

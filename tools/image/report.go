@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -41,6 +42,20 @@ func report(w io.Writer, image string) error {
 	for _, item := range biggest(files) {
 		fmt.Fprintf(w, "  %-24s %6s MB\n", item.path, megabytes(item.size))
 	}
+	return nil
+}
+
+// whatNext says where the image is and how it comes onto a card.
+func whatNext(w io.Writer, root, image string) error {
+	info, err := os.Stat(image)
+	if err != nil {
+		return err
+	}
+	if short, err := filepath.Rel(root, image); err == nil && filepath.IsLocal(short) {
+		image = short
+	}
+	fmt.Fprintf(w, "\n%-10s%s, %s MB; write it to a card with any tool for that, or build and write in one with: make flash DISK=/dev/sdX\n",
+		"image", image, megabytes(info.Size()))
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"io"
 	"io/fs"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -38,6 +39,24 @@ func TestFatSize(t *testing.T) {
 				t.Errorf("got %d, %v, want %d", got, err, tt.want)
 			}
 		})
+	}
+}
+
+func TestWhatNext(t *testing.T) {
+	dir := t.TempDir()
+	inside, outside := put(t, "four", dir, "build/camkrazy.img"), put(t, strings.Repeat("x", 1_560_000), t.TempDir(), "card.img")
+	const then = " MB; write it to a card with any tool for that, or build and write in one with: make flash DISK=/dev/sdX\n"
+	for image, want := range map[string]string{
+		inside:  "\nimage     build/camkrazy.img, 0.0" + then,
+		outside: "\nimage     " + outside + ", 1.6" + then,
+	} {
+		var out bytes.Buffer
+		if err := whatNext(&out, dir, image); err != nil || out.String() != want {
+			t.Errorf("got %q, %v, want %q", out.String(), err, want)
+		}
+	}
+	if err := whatNext(io.Discard, dir, filepath.Join(dir, "none.img")); err == nil {
+		t.Error("there is no image, and no error")
 	}
 }
 
