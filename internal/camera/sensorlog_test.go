@@ -3,11 +3,13 @@ package camera_test
 import (
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/camkrazy/camkrazy/internal/camera"
+	"github.com/camkrazy/camkrazy/internal/mmal"
 	"github.com/camkrazy/camkrazy/internal/vcemu"
 )
 
@@ -64,6 +66,41 @@ func TestSensorLoggedOnce(t *testing.T) {
 		for _, message := range []string{`msg="camera found"`, `msg="sensor mode"`} {
 			if n := strings.Count(r.log.String(), message); n != 1 {
 				t.Errorf("the log has %s %d times:\n%s", message, n, r.log)
+			}
+		}
+	})
+}
+
+// TestSensorBackLogged holds that the log does not end with a camera that is missing when it is there again.
+func TestSensorBackLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var away atomic.Bool
+		hide := func(h mmal.Header, msg []byte) bool {
+			var m mmal.ParameterGetReply
+			if away.Load() && h.ID == mmal.PortParameterGet && mmal.Decode(msg, &m) == nil && m.ID == mmal.ParamCameraInfo {
+				clear(m.Value[:4]) // how many there are
+			}
+			return true
+		}
+		r := startTampered(t, testConfig(), vcemu.Config{}, &tamper{received: hide})
+		time.Sleep(time.Second)
+		away.Store(true)
+		if err := r.vc.Inject(vcemu.Disconnect, nil); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(30 * time.Second)
+		if st := r.camera.Status(); st.State != camera.NoCamera {
+			t.Fatalf("the camera is %s, want %s", st.State, camera.NoCamera)
+		}
+		away.Store(false)
+		time.Sleep(5 * time.Minute)
+		if st := r.camera.Status(); st.State != camera.Streaming {
+			t.Fatalf("the camera is %s, want %s", st.State, camera.Streaming)
+		}
+		r.end(t)
+		for _, message := range []string{`msg="camera found"`, `msg="sensor mode"`} {
+			if n := strings.Count(r.log.String(), message); n != 2 {
+				t.Errorf("the log has %s %d times, want 2:\n%s", message, n, r.log)
 			}
 		}
 	})

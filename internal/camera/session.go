@@ -88,6 +88,7 @@ func (s *session) findSensor(ctx context.Context) error {
 		return err
 	}
 	if s.cfg.Number >= len(list.Cameras) {
+		*s.told = mmal.Sensor{} // the log says that there is none, and so has to say that it is back
 		return noCamera(s.cfg.Number, len(list.Cameras))
 	}
 	s.sensorInfo = list.Cameras[s.cfg.Number]
