@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/camkrazy/camkrazy/internal/camera"
@@ -30,7 +31,7 @@ func load(path string) (config.Config, error) {
 		}
 	}
 	cfg, err := config.Load(path)
-	_, read := errors.AsType[config.Errors](err)
+	mistakes, read := errors.AsType[config.Errors](err)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && named:
 		return cfg, fmt.Errorf("%s: no such file", path)
@@ -40,7 +41,8 @@ func load(path string) (config.Config, error) {
 		return cfg, err
 	}
 	impossible := camera.NewPlan(cameraConfig(cfg)).Errors
-	if cfg.RTSP.Addr == "" && cfg.RTSP.TLSAddr == "" {
+	misspelt := slices.ContainsFunc(mistakes, func(e *config.Error) bool { return e.Key == "rtsp.tls_listen" })
+	if cfg.RTSP.Addr == "" && cfg.RTSP.TLSAddr == "" && !misspelt {
 		impossible = append(impossible, "rtsp.listen: is empty, and there is no other way to watch: give it an address, as \":8554\"")
 	}
 	lines := strings.Join(impossible, "\n")

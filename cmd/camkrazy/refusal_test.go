@@ -51,6 +51,8 @@ func TestRefusals(t *testing.T) {
 			[]string{"bad.yaml", "line 2", "line 3", "line 5"}},
 		{"every error of every kind", []string{"--check", "--config", mixed}, exitFailed,
 			[]string{"mixed.yaml is not valid", "line 1: camera.rotation", "line 3: streams.lq.bitrat", "streams.hq.bitrate: 20000 is too little", "rtsp.listen: is empty"}},
+		{"only RTSPS, misspelt", []string{"--check", "--config", file("rtsps.yaml", "rtsp: {listen: \"\", tls_listen: 8322x}\n")}, exitFailed,
+			[]string{"rtsps.yaml is not valid", "line 1: rtsp.tls_listen"}},
 		{"only the plan's", []string{"--emulate", "--config", file("low.yaml", "rtsp: {listen: \"\"}\nstreams: {hq: {bitrate: 20000}, lq: {bitrate: 30000}}\n")}, exitGiveUp,
 			[]string{"low.yaml is not possible", "streams.hq.bitrate: 20000", "streams.lq.bitrate: 30000", "rtsp.listen: is empty"}},
 		{"no YAML", []string{"--check", "--config", file("torn.yaml", "streams: {hq: {bitrate: 20000\n")}, exitFailed,
