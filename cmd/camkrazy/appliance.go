@@ -100,7 +100,7 @@ func (a *appliance) transport(o options, log *slog.Logger) (func(context.Context
 		if err := a.board.unfit(cameraConfig(a.cfg)); err != nil {
 			return nil, err
 		}
-		return openBoard, findBoard()
+		return boardOpener(a.ladder.Worked), findBoard()
 	}
 	var err error
 	if o.faults != "" {

@@ -29,12 +29,15 @@ func findBoard() error {
 	return nil // whoever opens the service sees it too
 }
 
-// openBoard opens the MMAL service of a board's VideoCore. What a restart cannot help against is giveUp.
-func openBoard(ctx context.Context) (mmal.Transport, error) {
-	return tryBoard(ctx, vchiq.Dial)
+type dialer func(context.Context) (mmal.Transport, error)
+
+// boardOpener returns what opens the MMAL service of a board's VideoCore. What a restart cannot help against is giveUp, at
+// once where worked says that there have been pictures: then the cause is not that VideoCore is slow to start.
+func boardOpener(worked func() bool) dialer {
+	return func(ctx context.Context) (mmal.Transport, error) { return tryBoard(ctx, vchiq.Dial, worked) }
 }
 
-func tryBoard(ctx context.Context, dial func(context.Context) (mmal.Transport, error)) (mmal.Transport, error) {
+func tryBoard(ctx context.Context, dial dialer, worked func() bool) (mmal.Transport, error) {
 	for try := 1; ; try++ {
 		t, err := dial(ctx)
 		if err == nil {
@@ -46,7 +49,7 @@ func tryBoard(ctx context.Context, dial func(context.Context) (mmal.Transport, e
 			return nil, withoutBoard(err)
 		case refusal == nil || !refusal.Lasting():
 			return nil, err
-		case refusal.Unreachable() || try == boardTries:
+		case refusal.Unreachable() || try == boardTries || worked():
 			return nil, withoutBoard(err)
 		}
 		select {

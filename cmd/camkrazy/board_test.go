@@ -19,16 +19,18 @@ func TestOpenBoard(t *testing.T) {
 	tests := []struct {
 		name     string
 		err      error
+		worked   bool // there have been pictures
 		tries    int
 		hopeless bool
 	}{
-		{"no driver", &vchiq.Error{Request: open, Errno: syscall.ENOENT}, 1, true},
-		{"not for this user", &vchiq.Error{Request: open, Errno: syscall.EACCES}, 1, true},
-		{"no MMAL service", &vchiq.Error{Request: create, Errno: syscall.EIO}, boardTries, true},
-		{"another driver", &vchiq.Error{Request: "GET_CONFIG", Errno: syscall.ENOTTY}, boardTries, true},
-		{"VideoCore is not up", &vchiq.Error{Request: open, Errno: syscall.ENOTCONN}, 1, false},
-		{"VideoCore is silent", fmt.Errorf("open: %w", vchiq.ErrStuck), 1, false},
-		{"driver from the future", fmt.Errorf("open: %w", vchiq.ErrVersion), 1, true},
+		{"no driver", &vchiq.Error{Request: open, Errno: syscall.ENOENT}, false, 1, true},
+		{"not for this user", &vchiq.Error{Request: open, Errno: syscall.EACCES}, false, 1, true},
+		{"no MMAL service", &vchiq.Error{Request: create, Errno: syscall.EIO}, false, boardTries, true},
+		{"no MMAL service any more", &vchiq.Error{Request: create, Errno: syscall.EIO}, true, 1, true},
+		{"another driver", &vchiq.Error{Request: "GET_CONFIG", Errno: syscall.ENOTTY}, false, boardTries, true},
+		{"VideoCore is not up", &vchiq.Error{Request: open, Errno: syscall.ENOTCONN}, false, 1, false},
+		{"VideoCore is silent", fmt.Errorf("open: %w", vchiq.ErrStuck), false, 1, false},
+		{"driver from the future", fmt.Errorf("open: %w", vchiq.ErrVersion), false, 1, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -37,7 +39,7 @@ func TestOpenBoard(t *testing.T) {
 				_, err := tryBoard(t.Context(), func(context.Context) (mmal.Transport, error) {
 					tries++
 					return nil, tt.err
-				})
+				}, func() bool { return tt.worked })
 				_, hopeless := errors.AsType[giveUp](err)
 				if tries != tt.tries || hopeless != tt.hopeless || !errors.Is(err, tt.err) {
 					t.Errorf("got %v after %d tries, hopeless: %v; want %d, %v", err, tries, hopeless, tt.tries, tt.hopeless)
@@ -53,7 +55,7 @@ func TestOpenBoard(t *testing.T) {
 		_, err := tryBoard(ctx, func(context.Context) (mmal.Transport, error) {
 			cancel()
 			return nil, &vchiq.Error{Request: create, Errno: syscall.EIO}
-		})
+		}, func() bool { return false })
 		if _, hopeless := errors.AsType[giveUp](err); err == nil || hopeless {
 			t.Errorf("got %v, want an error that says nothing of the board", err)
 		}

@@ -10,7 +10,8 @@ import (
 	"github.com/camkrazy/camkrazy/internal/recovery"
 )
 
-// ErrPermanent says that neither trying again nor a restart can help. Those who open the service may wrap it.
+// ErrPermanent says that neither trying again nor a restart can help. Those who open the service may wrap it. Of a board
+// that has given pictures since it was started it is not believed: that one needs a reboot.
 var ErrPermanent = errors.New("trying again does not help")
 
 // isRefused says whether the firmware has a camera, but does not give it.
@@ -53,6 +54,9 @@ func (c *Camera) decide(ctx context.Context, err error) error {
 	if !curable {
 		return err
 	}
+	if errors.Is(err, ErrPermanent) || errors.Is(err, ErrNoSupport) {
+		err = errors.New(err.Error()) // or the process would end for good where it is to be restarted
+	}
 	return c.remedy(f, err)
 }
 
@@ -63,7 +67,7 @@ func (c *Camera) diagnose(err error) (f recovery.Fault, ok bool) {
 	_, opening := errors.AsType[*openError](err)
 	_, asking := errors.AsType[*mmal.OpError](err)
 	switch {
-	case errors.Is(err, ErrPermanent), errors.Is(err, ErrImpossible), errors.Is(err, ErrNoSupport) && !c.ladder.Worked():
+	case errors.Is(err, ErrImpossible), (errors.Is(err, ErrPermanent) || errors.Is(err, ErrNoSupport)) && !c.ladder.Worked():
 		return f, false
 	case errors.Is(err, mmal.ErrStuck):
 		f.Least = recovery.Reboot

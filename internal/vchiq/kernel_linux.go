@@ -25,6 +25,9 @@ func openKernel(path string) (kernel, error) {
 func (f file) ioctl(req request, arg unsafe.Pointer, value uint32) (int, syscall.Errno) {
 	var n uintptr
 	var errno syscall.Errno
+	if req == reqCreateService {
+		defer blockSignals()()
+	}
 	if req.byValue() {
 		n, _, errno = syscall.Syscall(syscall.SYS_IOCTL, uintptr(f), uintptr(req), uintptr(value))
 	} else {
@@ -32,6 +35,23 @@ func (f file) ioctl(req request, arg unsafe.Pointer, value uint32) (int, syscall
 	}
 	runtime.KeepAlive(arg)
 	return int(n), errno
+}
+
+// blockSignals keeps signals from this goroutine until the returned function is called: the Go runtime's own, by which it
+// asks threads to pause, and all others, which other threads then take.
+func blockSignals() (unblock func()) {
+	const setMask = 2 // SIG_SETMASK
+	runtime.LockOSThread()
+	all, before := ^uint64(0), uint64(0)
+	mask := func(now, before *uint64) {
+		// It cannot fail with these arguments, rt_sigprocmask(2).
+		syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, setMask, uintptr(unsafe.Pointer(now)), uintptr(unsafe.Pointer(before)), unsafe.Sizeof(*now), 0, 0)
+	}
+	mask(&all, &before)
+	return func() {
+		mask(&before, nil)
+		runtime.UnlockOSThread()
+	}
 }
 
 // close does not repeat after EINTR: Linux has freed the descriptor then.

@@ -24,11 +24,14 @@ func main() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	n, err := run(ctx)
+	if err == nil {
+		err = reopen(ctx)
+	}
 	if err != nil {
 		fmt.Println("bulkprobe: FAILED:", err)
 		os.Exit(1)
 	}
-	fmt.Printf("bulkprobe: %d bytes there and back, all right\n", n)
+	fmt.Printf("bulkprobe: %d bytes there and back, and the service opened %d times under signals, all right\n", n, openings)
 }
 
 // ahead is how many transfers are asked for at a time: twice as many as the driver takes, so that some wait their turn in
