@@ -212,7 +212,7 @@ func (c *Camera) watch(ctx context.Context, s *session) error {
 		c.ladder.Unwell()
 		if owed := s.client.Owed(); owed > transferLimit {
 			fault.Stream, fault.Least = "", recovery.Reconnect
-			err = fmt.Errorf("%w (%w: a bulk transfer is under way for %v)", err, mmal.ErrNoReply, owed.Round(100*time.Millisecond))
+			err = fmt.Errorf("%v (%w: a bulk transfer is under way for %v)", err, mmal.ErrNoReply, owed.Round(100*time.Millisecond))
 			fault.Reason = err.Error()
 		}
 		if err := c.treat(ctx, s, fault, err); err != nil {
