@@ -312,25 +312,47 @@ func containsAll(line string, words []string) bool {
 // ask has the judge resolve a name until there is an answer with these words.
 func (n *lan) ask(question string, words ...string) {
 	n.t.Helper()
+	n.askOne(query{question, words})
+}
+
+// query is a question and what the answer to it has in it.
+type query struct {
+	question string
+	words    []string
+}
+
+// askOne is ask for several questions of which one is to be answered.
+func (n *lan) askOne(queries ...query) {
+	n.t.Helper()
 	late := time.After(15 * time.Second)
 	again := time.NewTicker(500 * time.Millisecond)
 	defer again.Stop()
 	for range len(n.judge.lines) {
 		<-n.judge.lines
 	}
-	fmt.Fprintln(n.judge.stdin, question)
+	ask := func() {
+		for _, q := range queries {
+			fmt.Fprintln(n.judge.stdin, q.question)
+		}
+	}
+	ask()
 	var all []string
 	for {
 		select {
 		case line := <-n.judge.lines:
 			all = append(all, line)
-			if strings.HasPrefix(line, "answer ") && containsAll(line, words) {
-				return
+			if !strings.HasPrefix(line, "answer ") {
+				continue
+			}
+			for _, q := range queries {
+				if containsAll(line, q.words) {
+					return
+				}
 			}
 		case <-again.C:
-			fmt.Fprintln(n.judge.stdin, question)
+			ask()
 		case <-late:
-			n.t.Fatalf("%s: no answer has %q among\n%s", question, words, strings.Join(all, "\n"))
+			n.t.Fatalf("%q: not the answer among\n%s", queries, strings.Join(all, "\n"))
 		}
 	}
 }

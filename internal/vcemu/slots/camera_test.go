@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"image/jpeg"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -89,7 +90,7 @@ func film(t *testing.T, r rig) (*camera.Camera, *footage) {
 			},
 		},
 	}
-	opened := false // a camera that has lost its connection is not to make another one
+	opened := false // a camera that has lost its connection makes no other one, and then wants a restart
 	open := func(context.Context) (mmal.Transport, error) {
 		if opened {
 			return nil, fmt.Errorf("%w: %w", camera.ErrPermanent, mmal.ErrClosed)
@@ -241,7 +242,7 @@ func TestCloseByVideoCore(t *testing.T) {
 			go func() { ended <- c.Run(context.Background()) }()
 			time.Sleep(time.Second)
 			r.vc.CloseServices()
-			if err := <-ended; !errors.Is(err, mmal.ErrClosed) {
+			if err := <-ended; err == nil || !strings.Contains(err.Error(), mmal.ErrClosed.Error()) {
 				t.Errorf("camera ended with %v", err)
 			}
 		})
