@@ -95,6 +95,7 @@ type Ladder struct {
 	acted    int           // actions since then, or since the last relapse
 	tries    map[try]int
 	relapses int           // of the same trouble
+	settled  bool          // all has been well for Settle since then
 	well     bool          // all is well
 	wellAt   time.Duration // since when
 	wanted   string        // why the board has to be rebooted; "" if it does not
@@ -143,7 +144,7 @@ func (l *Ladder) Decide(f Fault) Action {
 	switch {
 	case !l.begun:
 		l.begun, l.since, l.acted = true, now, 0
-	case l.well && now-l.wellAt >= Settle:
+	case l.settled:
 		l.relapse(now)
 	}
 	l.well, l.last = false, f.Reason
@@ -158,23 +159,27 @@ func (l *Ladder) Decide(f Fault) Action {
 
 // forget ends the trouble.
 func (l *Ladder) forget() {
-	l.begun, l.acted, l.relapses, l.wanted = false, 0, 0, ""
+	l.begun, l.acted, l.relapses, l.settled, l.wanted = false, 0, 0, false, ""
 	clear(l.tries)
 	l.record.Useless = nil
 }
 
 // relapse begins again with trouble that was not over.
 func (l *Ladder) relapse(now time.Duration) {
-	l.acted = 0
+	l.acted, l.settled = 0, false
 	if l.relapses++; l.relapses <= freeRelapses {
 		l.since = now
 		clear(l.tries)
 	}
 }
 
-// heal ends the trouble if all has been well for long enough, and says whether it did.
+// heal draws the conclusions from how long all has been well, and says whether the trouble is over.
 func (l *Ladder) heal(now time.Duration) bool {
-	if !l.begun || !l.well || now-l.wellAt < Over {
+	if !l.begun || !l.well {
+		return false
+	}
+	l.settled = l.settled || now-l.wellAt >= Settle
+	if now-l.wellAt < Over {
 		return false
 	}
 	l.forget()

@@ -101,6 +101,7 @@ func TestRelapses(t *testing.T) {
 			const most = 50
 			n, wanted := 0, false
 			for ; n < most && !wanted; n++ {
+				l.Unwell() // as whoever sees the fault says before
 				a := l.Decide(Fault{Stream: "lq", Reason: "some reason"})
 				if n <= freeRelapses && a != (Action{Step: RebuildStream}) {
 					t.Errorf("%v between: time %d: got %+v", well, n, a)
@@ -109,6 +110,7 @@ func TestRelapses(t *testing.T) {
 				time.Sleep(a.Pause + time.Second)
 				l.Healthy()
 				time.Sleep(well)
+				l.Healthy()
 			}
 			if wanted != (well < Over) {
 				t.Errorf("%v between: a reboot was wanted after %d times: %v", well, n, wanted)
