@@ -41,7 +41,7 @@ type effort struct {
 }
 
 func newEffort(t *testing.T) effort {
-	e := effort{slack: 2, play: 20 * time.Second, quiet: time.Minute, kills: 5, powerCuts: 2, stream: 30 * time.Second, clock: 45 * time.Second, fullSize: 30 * time.Second, boardKills: 5, bootCuts: []int64{90}, seed: rand.Uint64()}
+	e := effort{slack: 2, play: 20 * time.Second, quiet: 30 * time.Second, kills: 5, powerCuts: 2, stream: 30 * time.Second, clock: 45 * time.Second, fullSize: 30 * time.Second, boardKills: 5, bootCuts: []int64{90}, seed: rand.Uint64()}
 	if long := os.Getenv("LONG"); long != "" && long != "0" {
 		e = effort{long: true, slack: 1, soak: time.Hour, play: 30 * time.Second, quiet: 10 * time.Minute, kills: 100, powerCuts: 20, stream: 30 * time.Minute, clock: 30 * time.Minute, fullSize: 10 * time.Minute, boardKills: 200, bootCuts: []int64{1, 25, 50, 75, 85, 90, 95}, seed: e.seed}
 	}
