@@ -151,7 +151,7 @@ func (c *Client) expectBulk(b *Buffer, length uint32) error {
 		return fmt.Errorf("receive bulk transfer of %d bytes: %w", length, err)
 	}
 	c.rx.arrivals = append(c.rx.arrivals, arrival{b, true, c.rx.cookie, max(time.Since(c.began), 1)})
-	c.owed.Store(int64(c.rx.arrivals[0].at))
+	c.noteOwed()
 	return nil
 }
 
@@ -183,12 +183,17 @@ func (c *Client) bulk(d Delivery) error {
 		c.deliver(rx.arrivals[n].buffer)
 	}
 	rx.arrivals = append(rx.arrivals[:0], rx.arrivals[n:]...)
-	if len(rx.arrivals) == 0 {
-		c.owed.Store(0)
-	} else {
-		c.owed.Store(int64(rx.arrivals[0].at))
-	}
+	c.noteOwed()
 	return nil
+}
+
+// noteOwed tells Owed of the oldest arrival, which always waits for its data.
+func (c *Client) noteOwed() {
+	var since time.Duration
+	if len(c.rx.arrivals) > 0 {
+		since = c.rx.arrivals[0].at
+	}
+	c.owed.Store(int64(since))
 }
 
 // eventArrived passes an event to the component's owner.

@@ -56,8 +56,8 @@ func newGuests(limit time.Duration) *guests {
 	return &guests{limit: limit, idle: make(map[netip.Prefix][]*guest)}
 }
 
-// enter takes a new connection from remote, an IP address or HOST:PORT. If it is idle for too long, or has to make room, out is called, which
-// must not block.
+// enter takes a new connection from remote, an IP address or HOST:PORT. If it is idle for too long, or has to make room,
+// out is called, which must not block.
 func (g *guests) enter(remote string, out func(error)) *guest {
 	at := g.finder.Of(remote)
 	g.mu.Lock()

@@ -29,7 +29,7 @@ type handler struct {
 // between them happen while that waits for them.
 type caller struct {
 	guest *guest
-	lane  *lane // nil in a tunnel
+	lane  *lane // nil in a tunnel through HTTP
 	visitor
 	request
 }

@@ -19,8 +19,8 @@ type picture struct {
 
 // recent keeps the newest pictures of a stream.
 type recent struct {
-	idr, other picture // newest of each kind
-	kept       int
+	idr, other picture       // newest of each kind
+	kept       int           // pictures since the last forget
 	two        chan struct{} // closed when two pictures have been kept
 }
 
