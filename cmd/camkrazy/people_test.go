@@ -260,23 +260,18 @@ func TestPageWithoutVideo(t *testing.T) {
 func TestPageLeavesNothing(t *testing.T) {
 	d := startDaemon(t, "")
 	b := openBrowser(t, 800, 600)
-	load := func() {
+	load := func(int) {
 		do(b, chromedp.Navigate(d.web+"/"))
 		b.until("a live view", `live.name`)
 	}
-	leave := func(limit int) int {
+	for i := range 3 {
+		load(i) // until everything has been used once
+	}
+	leavesNothing(t, "goroutines", func() int {
 		do(b, chromedp.Navigate("about:blank"))
 		d.waitFor("the watchers to be gone", func() bool { return d.metric("camkrazy_http_watchers") == 0 })
-		return settled(t, func() int { return d.metric("camkrazy_process_goroutines") }, limit)
-	}
-	for range 3 {
-		load()
-	}
-	before := leave(0)
-	for range 100 {
-		load()
-	}
-	leave(before)
+		return d.metric("camkrazy_process_goroutines")
+	}, 100, load)
 }
 
 // metric is the sum of one metric's values; -1 if it cannot be had.

@@ -327,12 +327,7 @@ func TestViewersComeAndGo(t *testing.T) {
 	for waitForPort(t, rtsp); strings.Count(log.String(), "viewer left") < 4; {
 		view(strings.Count(log.String(), "viewer left")) // until everything has been used once
 	}
-	goroutines, files := settled(t, runtime.NumGoroutine, 0), settled(t, openFiles, 0)
-	for i := range 50 {
-		view(i)
-	}
-	settled(t, runtime.NumGoroutine, goroutines)
-	settled(t, openFiles, files)
+	leavesNothing(t, "goroutines and open files", func() int { return runtime.NumGoroutine() + openFiles() }, 50, view)
 	cancel()
 	if code := <-ended; code != exitStopped {
 		t.Errorf("the daemon ended with %d:\n%s", code, log.String())
@@ -359,19 +354,23 @@ func waitForPort(t *testing.T, address string) {
 	})
 }
 
-// settled waits until a count is at most limit, or, with a limit of 0, the same ten times in a row, and returns it.
-func settled(t *testing.T, count func() int, limit int) int {
+// leavesNothing holds that visits leave nothing in a count, which goes up and down by a few by itself: each would leave
+// one at least.
+func leavesNothing(t *testing.T, what string, count func() int, visits int, visit func(i int)) {
 	t.Helper()
-	last, same := 0, 0
-	until(t, fmt.Sprintf("a count to settle at %d", limit), func() bool {
-		n := count()
-		if n != last {
-			same = 0
-		}
-		last, same = n, same+1
-		return limit == 0 && same > 10 || limit > 0 && n <= limit
+	before := count()
+	if before <= 0 {
+		t.Fatalf("there is no count of %s", what)
+	}
+	for i := range visits {
+		visit(i)
+	}
+	var left int
+	defer func() { t.Logf("%s: %d before, %d after %d visits", what, before, left, visits) }()
+	until(t, fmt.Sprintf("%s to be at most %d", what, before+visits/10), func() bool {
+		left = count()
+		return left <= before+visits/10
 	})
-	return last
 }
 
 // until waits for a condition.
