@@ -94,6 +94,50 @@ func TestDeadlines(t *testing.T) {
 	})
 }
 
+// TestTakesNothingOverHTTP2 has a client ask for four live views on one connection, leave room for all that comes, and then
+// take nothing from the connection itself.
+func TestTakesNothingOverHTTP2(t *testing.T) {
+	secure, err := certs.Load(certs.Config{Kept: filepath.Join(t.TempDir(), "tls.pem"), Host: "camkrazy"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		cfg, stream := liveConfig()
+		cfg.TLS = secure
+		network := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+		s := New(cfg)
+		s.secure = &guests{Listener: network, from: make(map[netip.Prefix]int)}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- s.Run(ctx) }()
+		go slowFeed(ctx, stream)
+
+		pipe := network.dial()
+		conn := tls.Client(pipe, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+		// The preface, SETTINGS with a window of 1 GiB for each stream, and WINDOW_UPDATE for the connection.
+		io.WriteString(conn, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"+"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x04\x40\x00\x00\x00"+
+			"\x00\x00\x04\x08\x00\x00\x00\x00\x00\x3f\x00\x00\x00")
+		for _, id := range []string{"\x01", "\x03", "\x05", "\x07"} { // HEADERS: GET, https, host a, the path
+			io.WriteString(conn, "\x00\x00\x19\x01\x05\x00\x00\x00"+id+"\x82\x87\x01\x01a\x04\x12/live/lqstream.mp4")
+		}
+		for _, want := range []int{4, 0} {
+			synctest.Wait()
+			s.secure.mu.Lock()
+			open := s.secure.open
+			s.secure.mu.Unlock()
+			if n := stream.Stats().Watchers; n != want || (open == 0) != (want == 0) {
+				t.Errorf("%d watchers on %d connections, want %d watchers", n, open, want)
+			}
+			time.Sleep(stuck + 6*time.Second) // of which crypto/tls takes 5 to say that it closes
+		}
+		pipe.Close()
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // slowFeed gives a stream five pictures a second.
 func slowFeed(ctx context.Context, stream *live.Stream) {
 	tick := time.NewTicker(time.Second / 5)

@@ -147,6 +147,7 @@ func (s *Server) serve(ctx context.Context, l net.Listener, handler http.Handler
 		MaxHeaderBytes:    maxHeader,
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerConnection: maxUnread, MaxReceiveBufferPerStream: maxUnread,
+			WriteByteTimeout: stuck, // the deadlines of a request cannot end a connection that takes nothing
 		},
 		BaseContext: func(net.Listener) context.Context { return ctx },
 		ErrorLog:    slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
