@@ -61,3 +61,24 @@ func TestPageHistory(t *testing.T) {
 			f.history.length >= 4 && f.line.points.numberOfItems >= 4 && f.rate.textContent.includes("peak"))`)
 	}
 }
+
+// TestPageHalfAnAnswer cuts the network off in the middle of an answer, which browsers themselves wait long for.
+func TestPageHalfAnAnswer(t *testing.T) {
+	d := startDaemon(t, faultsConfig)
+	b := openBrowser(t, 800, 600)
+	b.beforeLoading(`(() => {
+		const ask = window.fetch;
+		window.cut = null; // what becomes of the rest of an answer
+		window.fetch = async (what, options) => {
+			const answer = await ask(what, options);
+			if (!window.cut || !what.url.endsWith("/status.json")) return answer;
+			return new Response(new ReadableStream({ start: rest => { rest.enqueue(new TextEncoder().encode("{")); window.cut(rest); } }));
+		};
+	})()`)
+	for name, cut := range map[string]string{"never ends": `() => {}`, "breaks off": `rest => rest.error(new TypeError("network error"))`} {
+		do(b, chromedp.Navigate(d.web+"/"))
+		b.until("the state", `document.querySelector("#health").textContent === "All is well"`)
+		js[bool](b, `(window.cut = `+cut+`, true)`)
+		b.until("the page to miss the rest of an answer that "+name, `document.querySelector("#health").textContent === "No answer"`)
+	}
+}

@@ -35,6 +35,12 @@ async function ask(path, options) {
   return answer;
 }
 
+// read asks for JSON. If not all of it comes, that is no answer.
+async function read(path) {
+  const answer = await ask(path);
+  return answer.json().catch(err => { throw new Unreachable(err.message); });
+}
+
 // ---- live view ----
 
 const Source = window.MediaSource || window.ManagedMediaSource;
@@ -350,7 +356,7 @@ function showState(st, seconds) {
 async function watchState() {
   for (let last = 0; ; await sleep(document.hidden ? 5 * period : period)) {
     try {
-      const st = await (await within(4000, ask("/status.json"), "for some seconds")).json();
+      const st = await within(4000, read("/status.json"), "for some seconds");
       const now = performance.now();
       showState(st, last ? (now - last) / 1000 : 0);
       document.body.classList.remove("stale");
@@ -368,7 +374,7 @@ async function watchState() {
 
 async function loadHistory() {
   try {
-    earlier = (await (await ask("/history.json")).json()).bitrate_bps;
+    earlier = (await read("/history.json")).bitrate_bps;
     for (const [stream, feed] of feeds) {
       feed.history.unshift(...earlier[stream] || []);
       feed.draw();
@@ -450,7 +456,7 @@ class Settings {
   async load() {
     let list;
     try {
-      list = await (await ask("/settings.json/controls")).json();
+      list = await read("/settings.json/controls");
     } catch {
       return; // there are none
     }
