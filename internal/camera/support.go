@@ -8,8 +8,9 @@ import (
 	"github.com/camkrazy/camkrazy/internal/mmal"
 )
 
-// What keeps a board from having a camera, each with its cure, after a semicolon. ErrNoSupport and what wraps ErrImpossible last and end the
-// camera; of the others it asks again and again, for they may pass by themselves.
+// What keeps a board from having a camera, each with its cure, after a semicolon. ErrNoSupport, where there were no
+// pictures before, and what wraps ErrImpossible last and end the camera; of the others it asks again and again, for they
+// may pass by themselves.
 var (
 	// ErrNoCamera says that the firmware found no sensor at the place asked for.
 	ErrNoCamera = errors.New("no camera found")

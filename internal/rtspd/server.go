@@ -49,7 +49,8 @@ type Config struct {
 	TLS       *tls.Config
 
 	// Multicast is the group and port of the RTP of the first stream, whose RTCP is at the next port; the other streams
-	// have the groups after it, which must be groups too. It is sent while somebody has asked for it. The zero value is no multicast.
+	// have the groups after it, which must be groups too. It is sent while somebody has asked for it. The zero value is no
+	// multicast.
 	Multicast netip.AddrPort
 
 	// Streams are the streams to serve, at least one, with different names.

@@ -24,8 +24,10 @@
 // Each may fail with EINTR whenever the process gets a signal, and the Go runtime sends itself many: nothing has been
 // done then, and the request is repeated. But not CREATE_SERVICE, which leaves a service behind that is neither open nor
 // closed: VideoCore's answers to it then reach the next service at its port, the driver warns of a wrong use count,
-// and no service can be opened until the board is booted. So no signal may come while it waits. QUEUE_MESSAGE succeeds on a service that is closing, though nothing is
-// sent: whoever waits for an answer needs a deadline.
+// and no service can be opened until the board is booted. So no signal may come while it waits.
+//
+// QUEUE_MESSAGE succeeds on a service that is closing, though nothing is sent: whoever waits for an answer needs a
+// deadline.
 //
 // USE_SERVICE and RELEASE_SERVICE change the use count, without which nothing is sent. It stays at 1 from
 // CREATE_SERVICE to CLOSE_SERVICE, so neither is needed.

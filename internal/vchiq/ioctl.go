@@ -9,14 +9,14 @@ import (
 // kernel is the driver behind an open file. There are two: /dev/vchiq, and one in the tests.
 type kernel interface {
 	// ioctl makes one system call and does not repeat it. arg points to memory that does not move; it is nil in the
-	// requests that take value.
+	// requests that take value. No signal comes during CREATE_SERVICE.
 	ioctl(req request, arg unsafe.Pointer, value uint32) (int, syscall.Errno)
 	// close closes the file. The driver then ends all that it still has of it, and may wait long for VideoCore.
 	close() error
 }
 
 // port is a kernel with the rule of EINTR: it comes whenever the process gets a signal, nothing has been done, and the
-// request is to be made again.
+// request is to be made again. CREATE_SERVICE, for which that does not hold, the kernel keeps from all signals.
 type port struct {
 	kernel kernel
 }

@@ -5,6 +5,9 @@ package vchiq
 import (
 	"errors"
 	"os"
+	"runtime"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -34,4 +37,34 @@ func TestSystemCalls(t *testing.T) {
 	if err := m.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestBlockSignals holds that a goroutine gets no signal while they are blocked, and as many as before afterwards.
+func TestBlockSignals(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	const unstoppable = 1<<(syscall.SIGKILL-1) | 1<<(syscall.SIGSTOP-1)
+	before := blockedSignals(t)
+	unblock := blockSignals()
+	during := blockedSignals(t)
+	unblock()
+	if after := blockedSignals(t); during != ^uint64(unstoppable) || before == during || after != before {
+		t.Errorf("%x were blocked before, %x during and %x after", before, during, after)
+	}
+}
+
+// blockedSignals are those of this thread, bit 0 for signal 1 (proc_pid_status(5)).
+func blockedSignals(t *testing.T) uint64 {
+	t.Helper()
+	status, err := os.ReadFile("/proc/thread-self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, mask, _ := strings.Cut(string(status), "\nSigBlk:\t")
+	mask, _, _ = strings.Cut(mask, "\n")
+	n, err := strconv.ParseUint(mask, 16, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
