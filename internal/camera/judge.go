@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"image"
 	"image/jpeg"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,8 +25,9 @@ var errFrozen = errors.New("gives the same picture again and again")
 //	differ, as a sensor's noise has it   the stream's encoder is frozen: the stream is built anew
 //	equal to the last bit           what is before the encoders is frozen: the pipeline is built anew
 //
-// As the evidence is indirect, it never costs more than a new connection, and after each action it is believed less
-// often: a scene that really is always the same costs one action an hour in the end.
+// As the evidence is indirect, it never costs more than a new connection, and after each action that did not help it is
+// believed less often: a scene that really is always the same costs one action an hour in the end. An action after which
+// pictures move for a while was right, and the next suspicion is believed at once.
 type judge struct {
 	wg      sync.WaitGroup
 	running bool
@@ -36,6 +38,8 @@ type judge struct {
 type suspicion struct {
 	next  time.Time     // when a stream may be suspected again
 	last  time.Time     // verdict
+	acted time.Time     // something was last done because of a verdict
+	vain  bool          // that was, for a stream has been suspect again before next
 	doubt time.Duration // from one verdict to the next
 }
 
@@ -70,17 +74,22 @@ func (j *judge) look(ctx context.Context, c *Camera) (f recovery.Fault, err erro
 			return f, nil
 		}
 	}
-	now := time.Now()
-	if now.Before(c.frozen.next) {
+	i := slices.IndexFunc(c.branches, func(b *branch) bool { return b.vitals.suspect() })
+	if i < 0 {
 		return f, nil
 	}
-	for _, b := range c.branches {
-		if b.vitals.suspect() {
-			j.running, j.done = true, make(chan verdict, 1)
-			j.wg.Go(func() { j.done <- c.try(ctx, b) })
-			break
-		}
+	b := c.branches[i]
+	since, natural := b.vitals.sameSince()
+	moved := since.Sub(c.frozen.acted)
+	if time.Now().Before(c.frozen.next) {
+		c.frozen.vain = c.frozen.vain || moved > 0
+		return f, nil
 	}
+	if !c.frozen.vain && moved > max(leastDoubt, natural) {
+		c.frozen.doubt = 0
+	}
+	j.running, j.done = true, make(chan verdict, 1)
+	j.wg.Go(func() { j.done <- c.try(ctx, b) })
 	return f, nil
 }
 
@@ -97,6 +106,7 @@ func (j *judge) hear(c *Camera, v verdict) (f recovery.Fault, err error) {
 	}
 	c.frozen.doubt = min(max(2*c.frozen.doubt, leastDoubt), mostDoubt)
 	c.frozen.next = now.Add(c.frozen.doubt)
+	c.frozen.acted, c.frozen.vain = now, false
 	f = recovery.Fault{Stream: v.stream, Least: v.step, Most: frozenMost, Reason: v.err.Error()}
 	if v.step > recovery.RebuildStream {
 		f.Stream = ""

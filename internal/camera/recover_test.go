@@ -177,6 +177,30 @@ func TestFrozen(t *testing.T) {
 	}
 }
 
+// TestFrozenOften has pictures freeze many times, each time soon after the time before: as rebuilding helps each time, no
+// freeze has to last for longer because of those before.
+func TestFrozenOften(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := testConfig()
+		cfg.Snapshot.Interval = 10 * time.Second
+		r := start(t, cfg, vcemu.Config{})
+		for i, concerned := range []func(vcemu.EncoderStats) bool{onlyLQ, onlyHQ, nil, onlyLQ, onlyLQ, nil, onlyHQ, onlyLQ} {
+			time.Sleep(20 * time.Second)
+			if err := r.vc.Inject(vcemu.Freeze, concerned); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(2300 * time.Millisecond)
+			st := r.camera.Status()
+			if got := sum(st.Recovery.Streams) + st.Recovery.Pipelines; got != i+1 || st.Recovery.Reconnects > 0 {
+				t.Errorf("2.3 s after freeze %d the steps were %+v", i+1, st.Recovery)
+			}
+		}
+		r.end(t)
+		checkOrder(t, "hq", r.units["hq"])
+		checkOrder(t, "lq", r.units["lq"])
+	})
+}
+
 // TestSnapshotsRecover has the JPEG encoder stall: it is made anew, and the streams lose nothing.
 func TestSnapshotsRecover(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -230,12 +254,20 @@ func TestStuckSink(t *testing.T) {
 	})
 }
 
-// painting is a scene that never changes.
-type painting struct{ striped bool }
+// painting is a scene that never changes, but for somebody who walks past now and then.
+type painting struct {
+	striped bool
+	every   time.Duration // somebody comes; 0: nobody
+	stays   time.Duration
+}
 
-func (p painting) Draw(dst *image.YCbCr, _ uint32, _ time.Duration, _ time.Time) error {
+func (p painting) Draw(dst *image.YCbCr, n uint32, at time.Duration, _ time.Time) error {
+	dark := byte(20)
+	if p.every > 0 && at%p.every > p.every-p.stays {
+		dark += byte(n % 100)
+	}
 	for i := range dst.Y {
-		dst.Y[i] = 20
+		dst.Y[i] = dark
 		if p.striped && i/8%2 == 0 {
 			dst.Y[i] = 200
 		}
@@ -253,10 +285,12 @@ func TestStillWorld(t *testing.T) {
 		name    string
 		scene   painting
 		content camera.Content
-		most    int // steps in two minutes
+		lasts   time.Duration
+		most    int // steps
 	}{
-		{"covered lens", painting{}, camera.Uniform, 0},
-		{"painting", painting{striped: true}, camera.Unchanging, 5},
+		{"covered lens", painting{}, camera.Uniform, 2 * time.Minute, 0},
+		{"painting", painting{striped: true}, camera.Unchanging, 2 * time.Minute, 5},
+		{"gallery", painting{striped: true, every: 50 * time.Second, stays: 12 * time.Second}, camera.Unchanging, 20 * time.Minute, 9},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -268,7 +302,7 @@ func TestStillWorld(t *testing.T) {
 					Unstamped: true,
 					Scene:     func(int, int) (scene.Source, error) { return tt.scene, nil },
 				})
-				time.Sleep(2 * time.Minute)
+				time.Sleep(tt.lasts)
 				st := r.camera.Status()
 				r.end(t)
 				n := sum(st.Recovery.Streams) + st.Recovery.Pipelines + st.Recovery.Reconnects

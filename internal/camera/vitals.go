@@ -159,9 +159,15 @@ const (
 
 // suspect says that the stream's pictures have not changed for too long to be natural.
 func (v *vitals) suspect() bool {
+	since, natural := v.sameSince()
+	return !since.IsZero() && time.Since(since) > natural
+}
+
+// sameSince is since when all pictures are the same, zero if they are not, and for how long that may be natural.
+func (v *vitals) sameSince() (since time.Time, natural time.Duration) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return !v.still.IsZero() && time.Since(v.still) > max(suspectTime, suspectPictures*v.period())
+	return v.still, max(suspectTime, suspectPictures*v.period())
 }
 
 // stillness counts the coded pictures that say nothing but "as before". A picture predicted from the one before costs,
