@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -79,7 +80,8 @@ func (b *syncBuffer) String() string {
 func startDaemon(t *testing.T, config string, args ...string) *daemon {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "camera.yaml")
-	config += fmt.Sprintf("\nrtsp: {listen: \"%s\", tls_listen: \"%s\"}\nhttp: {listen: \"%s\"}\n", freeAddress(t), freeAddress(t), freeAddress(t))
+	free := freeAddresses(t, 3)
+	config += fmt.Sprintf("\nrtsp: {listen: \"%s\", tls_listen: \"%s\"}\nhttp: {listen: \"%s\"}\n", free[0], free[1], free[2])
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -117,15 +119,27 @@ func (d *daemon) start() {
 	d.waitFor("health", func() bool { return d.get("/healthz", nil) == http.StatusOK })
 }
 
-// freeAddress is one that nobody listens on at the moment.
+// freeAddresses are n that nobody listens on at the moment. Their ports are below those that the kernel gives to whoever
+// wants any (ip(7), ip_local_port_range), as other tests do, so that none is taken before the daemon takes it.
+func freeAddresses(t *testing.T, n int) []string {
+	t.Helper()
+	const first, end, tries = 10_000, 32_768, 100
+	var addresses []string
+	for try := 0; len(addresses) < n; try++ {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first+rand.IntN(end-first)))
+		if err == nil {
+			defer l.Close() // all at once, so that none is chosen twice
+			addresses = append(addresses, l.Addr().String())
+		} else if try >= tries {
+			t.Fatal(err)
+		}
+	}
+	return addresses
+}
+
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+	return freeAddresses(t, 1)[0]
 }
 
 // readURLs learns from what the daemon prints where it listens.

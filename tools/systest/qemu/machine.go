@@ -78,21 +78,14 @@ func New(cfg Config) (*Machine, error) {
 	}
 	m.dir = dir
 	for _, guest := range cfg.Ports {
-		if m.ports[guest], err = freePort(); err != nil {
-			return nil, errors.Join(err, os.RemoveAll(dir))
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("find a free port: %w", err), os.RemoveAll(dir))
 		}
+		defer l.Close() // all at once, so that none is chosen twice
+		m.ports[guest] = l.Addr().(*net.TCPAddr).Port
 	}
 	return m, nil
-}
-
-// freePort is a TCP port of the loopback that nobody listens on at the moment.
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
 // Close cuts the power and removes the machine's files.
