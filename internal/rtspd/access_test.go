@@ -124,8 +124,15 @@ func TestGuessing(t *testing.T) {
 	if _, code := try(guesser, users[0]); code != 200 || time.Since(began) < pause {
 		t.Errorf("right password after guesses: got %d %v after the last of them, want 200, but later", code, time.Since(began))
 	}
-	if took, code := try(friend, users[0]); code != 200 || took > pause-50*time.Millisecond { // in the guesser's line it were a pause
-		t.Errorf("from another address: got %d after %v, want 200 at once", code, took)
+	quickest := pause
+	for range 5 { // this machine may stand still for a moment, and in the guesser's line each would take a pause
+		took, code := try(friend, users[0])
+		if quickest = min(quickest, took); code != 200 {
+			t.Errorf("from another address: got %d, want 200", code)
+		}
+	}
+	if quickest > pause/2 {
+		t.Errorf("from another address: answered after %v at best, want at once", quickest)
 	}
 	if n := s.door.throttle.Failures(); n != 7 {
 		t.Errorf("%d failures are counted, want 7", n)
@@ -276,6 +283,9 @@ func TestMalformed(t *testing.T) {
 			}
 		})
 	}
+	s.guests.mu.Lock()
+	s.guests.limit = idleTime // whoever means well is not held to be as quick
+	s.guests.mu.Unlock()
 	if res := dial(t, s).do(base.Describe, url(t, s, "/hqstream")); res.StatusCode != 200 {
 		t.Errorf("DESCRIBE after all that: got %d", res.StatusCode)
 	}
@@ -340,7 +350,7 @@ func TestReportFirst(t *testing.T) {
 			if _, _, err := rtp.ReadFrom(buf); err != nil {
 				t.Fatal(err)
 			}
-			rtcp.SetReadDeadline(time.Now().Add(10 * time.Millisecond)) // it is there already
+			rtcp.SetReadDeadline(time.Now().Add(time.Second)) // it is there already, but this machine may stand still
 			if n, _, err := rtcp.ReadFrom(buf); err != nil || n < 28 || buf[1] != 200 {
 				t.Errorf("when there was a picture there was no sender report: %d bytes, %v", n, err)
 			}
