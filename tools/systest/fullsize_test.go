@@ -48,15 +48,16 @@ func testFullSize(t *testing.T, p product, emulator string, d time.Duration) {
 	if err := b.waitFeeds(t.Context(), feeds); err != nil {
 		t.Fatal(err)
 	}
-	if log := b.daemonLog(t); !strings.Contains(log, "the board gives 256") {
-		t.Errorf("the daemon does not know gpu_mem, which the kernel's property mailbox tells:\n%s", log)
+	ctx, cancel := context.WithTimeout(t.Context(), d+2*time.Minute)
+	defer cancel()
+	knows := func(text string) bool { return strings.Contains(text, "the board gives 256") }
+	if log, err := b.waitLog(ctx, daemonPath, knows); err != nil {
+		t.Errorf("the daemon does not know gpu_mem, which the kernel's property mailbox tells (%v):\n%s", err, log)
 	}
 	before := b.account(t)
 	counts := make([]*counter, len(feeds))
 	cpu, began := b.CPUTime(), time.Now()
 	var players sync.WaitGroup
-	ctx, cancel := context.WithTimeout(t.Context(), d+time.Minute)
-	defer cancel()
 	for i, f := range feeds {
 		counts[i] = &counter{feed: f}
 		players.Go(func() { counts[i].play(ctx, t, b.board, d) })

@@ -130,6 +130,15 @@ func (b *board) serviceLog(ctx context.Context, path string) (string, error) {
 	return text.String(), nil
 }
 
+// waitLog waits until a service's log is right, for on a busy machine it comes in parts.
+func (b *board) waitLog(ctx context.Context, path string, right func(text string) bool) (text string, err error) {
+	err = poll(ctx, func() (bool, error) {
+		text, err = b.serviceLog(ctx, path)
+		return right(text), err
+	})
+	return text, err
+}
+
 // testStatusPage looks at gokrazy's own page.
 func testStatusPage(t *testing.T, b *board) {
 	for _, password := range []string{"", "wrong", "camkrazy", "gokrazy"} {

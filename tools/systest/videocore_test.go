@@ -176,12 +176,7 @@ func (b *board) runOnce(t *testing.T, path string, word *regexp.Regexp) string {
 	}
 	ctx, cancel := context.WithTimeoutCause(t.Context(), bootTimeout, fmt.Errorf("%s has not said %s after %v", path, word, bootTimeout))
 	defer cancel()
-	var text string
-	err := poll(ctx, func() (bool, error) {
-		var err error
-		text, err = b.serviceLog(ctx, path)
-		return word.MatchString(text), err
-	})
+	text, err := b.waitLog(ctx, path, word.MatchString)
 	if err != nil {
 		t.Fatalf("%v:\n%s", err, text)
 	}
@@ -365,8 +360,9 @@ func testFaults(t *testing.T, b *videoCoreBoard) {
 			if ended := now.Opened > clients.Opened; ended != f.ends {
 				t.Errorf("the daemon ended: %v, want %v", ended, f.ends)
 			}
-			if log := b.daemonLog(t); f.said != "" && strings.Count(log, f.said) <= before {
-				t.Errorf("the daemon's log does not say %q:\n%s", f.said, log)
+			log, err := b.waitLog(ctx, daemonPath, func(text string) bool { return f.said == "" || strings.Count(text, f.said) > before })
+			if err != nil {
+				t.Errorf("the daemon's log does not say %q (%v):\n%s", f.said, err, log)
 			} else if strings.Contains(log, "panic:") {
 				t.Errorf("the daemon panicked:\n%s", log)
 			}
