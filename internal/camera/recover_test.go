@@ -290,7 +290,7 @@ func TestStillWorld(t *testing.T) {
 	}{
 		{"covered lens", painting{}, camera.Uniform, 2 * time.Minute, 0},
 		{"painting", painting{striped: true}, camera.Unchanging, 2 * time.Minute, 5},
-		{"gallery", painting{striped: true, every: 50 * time.Second, stays: 12 * time.Second}, camera.Unchanging, 20 * time.Minute, 9},
+		{"gallery", painting{striped: true, every: 50 * time.Second, stays: 12 * time.Second}, camera.Unchanging, 6 * time.Minute, 7},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
