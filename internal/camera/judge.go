@@ -38,8 +38,8 @@ type judge struct {
 type suspicion struct {
 	next  time.Time     // when a stream may be suspected again
 	last  time.Time     // verdict
-	acted time.Time     // something was last done because of a verdict
-	vain  bool          // that was, for a stream has been suspect again before next
+	acted time.Time     // when something was last done because of a verdict
+	vain  bool          // it did not help: a stream was suspect again before next
 	doubt time.Duration // from one verdict to the next
 }
 

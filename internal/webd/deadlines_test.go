@@ -28,6 +28,11 @@ type pipes struct {
 	once   sync.Once
 }
 
+func newPipes() *pipes { return &pipes{conns: make(chan net.Conn), closed: make(chan struct{})} }
+
+// guests is a listener on the network with the limits of a server's.
+func (p *pipes) guests() *guests { return &guests{Listener: p, from: make(map[netip.Prefix]int)} }
+
 func (p *pipes) Accept() (net.Conn, error) {
 	select {
 	case conn := <-p.conns:
@@ -54,9 +59,9 @@ func (p *pipes) dial() net.Conn {
 func TestDeadlines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg, stream := liveConfig()
-		network := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+		network := newPipes()
 		s := New(cfg)
-		s.plain = &guests{Listener: network, from: make(map[netip.Prefix]int)}
+		s.plain = network.guests()
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- s.Run(ctx) }()
@@ -104,9 +109,9 @@ func TestTakesNothingOverHTTP2(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg, stream := liveConfig()
 		cfg.TLS = secure
-		network := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+		network := newPipes()
 		s := New(cfg)
-		s.secure = &guests{Listener: network, from: make(map[netip.Prefix]int)}
+		s.secure = network.guests()
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- s.Run(ctx) }()
@@ -296,7 +301,7 @@ func (b *broken) Accept() (net.Conn, error) {
 func TestFailureWhileStopping(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		network := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+		network := newPipes()
 		asked, answered := make(chan struct{}), make(chan struct{})
 		ended := make(chan error, 1)
 		go func() {

@@ -10,8 +10,8 @@ import (
 
 // TestGuests holds that one address cannot take all connections, and that who leaves makes room.
 func TestGuests(t *testing.T) {
-	network := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
-	g := &guests{Listener: network, from: make(map[netip.Prefix]int)}
+	network := newPipes()
+	g := network.guests()
 	accepted := make(chan net.Conn)
 	go func() {
 		for {
